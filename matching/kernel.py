@@ -1,0 +1,117 @@
+"""How a kernel is compiled, and where its machine code is kept.
+
+Numba's cache on disk notices a change of the file that a kernel stands in, not of the files that it
+calls into: it would silently run the old code. So the cache folder is named after a digest of every
+file that holds kernels, and after the interpreter and the Numba that compiled them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+"""False under `NUMBA_DISABLE_JIT=1`: every kernel then runs as plain Python, for coverage and bounds."""
+
+_ROOT = Path(__file__).resolve().parent.parent
+_DIGESTS_KEPT = 3
+
+
+def kernel_sources() -> list[Path]:
+    """Return every file that holds kernels, in a fixed order."""
+    folders = (_ROOT / "matching", _ROOT / "settlement", _ROOT / "exchange")
+    return [
+        path
+        for folder in folders
+        for path in sorted(folder.glob("*.py"))
+        if "@kernel" in path.read_text("utf-8")
+    ]
+
+
+def _digest() -> str:
+    whole = hashlib.sha256(f"{sys.version} {numba.__version__}".encode())
+    for path in [*kernel_sources(), _ROOT / "matching" / "vocabulary.py"]:
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
+def _cache_home() -> Path:
+    named = os.environ.get("BOURSE_KERNEL_CACHE")
+    if named:
+        return Path(named)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "tokenbourse" / "kernels"
+
+
+CACHE = _cache_home() / _digest()
+"""Where this version's machine code is kept."""
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` with Numba. Every kernel of the house wears this and nothing else.
+
+    Kernels allocate nothing and own nothing, so they are compiled without reference counts
+    (`_nrt=False`), and into their callers: on a stream of new orders and cancels, 507 ns a command
+    became 70 without the counts, and 39 when inlined as well.
+    """
+    before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
+    try:
+        compiled = numba.njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)(function)
+        return cast(Callable[P, R], compiled)
+    finally:
+        numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
+
+
+def is_cached() -> bool:
+    """Tell whether this version's kernels have been compiled on this machine before."""
+    return CACHE.is_dir() and any(CACHE.rglob("*.nbi"))
+
+
+def wipe_cache() -> None:
+    """Throw this version's machine code away; the next call compiles it anew."""
+    shutil.rmtree(CACHE, ignore_errors=True)
+
+
+def prune_cache() -> None:
+    """Throw away machine code of versions long gone, keeping the newest few."""
+    home = CACHE.parent
+    if home.is_dir():
+        folders = sorted(home.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        for folder in folders[_DIGESTS_KEPT:]:
+            if folder != CACHE:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+if COMPILED:
+
+    @intrinsic
+    def _count_trailing_zeros(typing_context, word):  # type: ignore[no-untyped-def]
+        def build(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.cttz(arguments[0], cgutils.false_bit)
+
+        return types.int64(types.int64), build
+
+    @kernel
+    def lowest_bit(word: int) -> int:
+        """Return the index of the lowest set bit of a word that has one. One machine instruction."""
+        return _count_trailing_zeros(word)  # type: ignore[no-any-return]
+
+else:
+
+    def lowest_bit(word: int) -> int:
+        """Return the index of the lowest set bit of a word that has one."""
+        return (int(word) & -int(word)).bit_length() - 1

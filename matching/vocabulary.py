@@ -1,0 +1,145 @@
+"""The words that every part of the house speaks: sides, kinds, states and reasons, as small integers.
+
+Imports nothing of ours, so that the client may speak them without loading a kernel. Numbers are
+written to the journal and to the wire: they are never reused and never renumbered.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+NO_SLOT = -1
+"""The link that leads nowhere: in every table of the house, a slot that is not there."""
+
+PRICE_MAX = 10**15
+"""Largest price, in hao per lot: 100 billion yuan for one lot. Keeps tick arithmetic far from int64's end."""
+
+NOTIONAL_MAX = 2**61
+"""Largest price x quantity of one order, in hao. Leaves two bits of int64 for fees and for sums of a hold."""
+
+
+class Side(IntEnum):
+    """Which half of the book an order stands in."""
+
+    BUY = 0
+    SELL = 1
+
+
+class OrderType(IntEnum):
+    """How an order finds its price."""
+
+    LIMIT = 0
+
+
+class TimeInForce(IntEnum):
+    """How long an order may rest. DAY ends with the trading day."""
+
+    GTC = 0
+    DAY = 2
+    IOC = 3
+
+
+class CommandKind(IntEnum):
+    """What is asked. ACT stands for an act of an operator or of the venue, carried beside the batch."""
+
+    NEW = 0
+    CANCEL = 1
+    ACT = 7
+    END_DAY = 8
+
+
+class EventKind(IntEnum):
+    """What the engine says has happened."""
+
+    ACCEPTED = 0
+    REJECTED = 1
+    TRADED = 2
+    CANCELLED = 3
+    EXPIRED = 7
+    KNOWN = 10
+    """The client order id is known: nothing was done, and the order's state now is told again."""
+
+
+class OrderState(IntEnum):
+    """Where an order stands, as its member is told."""
+
+    OPEN = 0
+    FILLED = 1
+    CANCELLED = 2
+    EXPIRED = 3
+    REJECTED = 4
+
+
+class Phase(IntEnum):
+    """What an instrument's market is doing."""
+
+    CLOSED = 0
+    CONTINUOUS = 4
+    HALTED = 5
+
+
+class Role(IntEnum):
+    """What a member is to the venue."""
+
+    HOUSE = 0
+    FIRM = 1
+    PROVIDER = 2
+    PROGRAMME_OFFICE = 3
+    OPERATOR = 4
+    AUDITOR = 5
+
+
+class Size(IntEnum):
+    """A firm's size, by the national classification of small and medium enterprises."""
+
+    MICRO = 0
+    SMALL = 1
+    MEDIUM = 2
+    LARGE = 3
+
+
+class RejectReason(IntEnum):
+    """Why a command was refused. A value, never an exception; the name is the message.
+
+    1 to 19: the command as it is written. 20 to 39: who asks, and for what. 40 to 59: money and
+    programmes. 60 to 79: the session. `NONE` stands where nothing was refused.
+    """
+
+    NONE = 0
+    UNKNOWN_KIND = 1
+    UNKNOWN_SIDE = 2
+    UNKNOWN_TYPE = 3
+    UNKNOWN_TIME_IN_FORCE = 4
+    PRICE_NOT_POSITIVE = 5
+    PRICE_TOO_LARGE = 6
+    PRICE_OFF_TICK = 7
+    QUANTITY_NOT_POSITIVE = 8
+    NOTIONAL_TOO_LARGE = 9
+    CLIENT_ID_MISSING = 10
+    FIELD_NOT_SUPPORTED = 11
+    DUPLICATE_ORDER = 12
+    UNKNOWN_INSTRUMENT = 20
+    UNKNOWN_MEMBER = 21
+    UNKNOWN_ORDER = 22
+    UNKNOWN_PROGRAMME = 23
+    INSTRUMENT_NOT_OPEN = 24
+    MEMBER_BLOCKED = 25
+    ROLE_NOT_PERMITTED = 26
+    DOMESTIC_ONLY = 27
+    QUANTITY_ABOVE_LIMIT = 28
+    NOTIONAL_ABOVE_LIMIT = 29
+    OPEN_ORDERS_AT_LIMIT = 30
+    CAPACITY_EXCEEDED = 31
+    ALREADY_EXISTS = 32
+    CREDITS_NOT_AVAILABLE = 40
+    MONEY_NOT_AVAILABLE = 41
+    PROGRAMME_NOT_ELIGIBLE = 42
+    PROGRAMME_EXHAUSTED = 43
+    PROGRAMME_OWN_PROVIDER = 44
+    PROGRAMME_SELL = 45
+    PROGRAMME_OUTLASTS_DAY = 46
+    PROGRAMME_NOT_VALID_NOW = 47
+    RELATED_PARTY = 48
+    TOO_OLD = 60
+    MALFORMED = 61
+    NOT_AUTHENTICATED = 62
