@@ -139,8 +139,8 @@ EFFECT = np.dtype(
         ("maker_fee", "<i8"),
         ("subsidy", "<i8"),
         ("detail", "<i8"),
-        ("client_id", "S24"),
-        ("maker_client_id", "S24"),
+        ("client_id", "<i8", (3,)),
+        ("maker_client_id", "<i8", (3,)),
         ("member", "<i4"),
         ("maker_member", "<i4"),
         ("programme", "<i4"),
@@ -157,7 +157,14 @@ EFFECT = np.dtype(
 `filled`, `gross` (price x quantity over its fills) and `paid` (by its programme) are the order's totals
 after the event, `fee` what this event charged it; the same of the maker. `subsidy` is what a programme
 paid at this trade, or reserved at this acceptance. `trade` numbers trades from 1, `entry` ledger
-entries; both are 0 where there is none. `detail` is the number that a refusal speaks of."""
+entries; both are 0 where there is none. `detail` is the number that a refusal speaks of. Client ids are 24 bytes, here three
+words, for kernels know no text; `client_ids` reads them."""
+
+
+def client_ids(words: np.ndarray) -> np.ndarray:
+    """Return the client ids (dtype S24, ASCII) of rows of three words each."""
+    return np.ascontiguousarray(words).view("S24").reshape(len(words))
+
 
 TOTALS = np.dtype(
     [

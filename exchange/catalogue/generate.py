@@ -120,7 +120,9 @@ class PriceLists(NamedTuple):
 def make_catalogue() -> tuple[Instrument, ...]:
     """Return the standard catalogue, made anew from the files beside this one."""
     lists = read_price_lists()
-    models = (model_instrument(row, lists) for row in read_rows(FOLDER / "selection.csv", Selection))
+    models = (
+        model_instrument(row, lists) for row in read_rows(FOLDER / "selection.csv", Selection)
+    )
     samples = (sample_instrument(row) for row in read_rows(FOLDER / "samples.csv", Sample))
     instruments = (*models, *samples)
     require_sound(instruments)
@@ -132,26 +134,23 @@ def model_instrument(chosen: Selection, lists: PriceLists) -> Instrument:
 
     Raises `ValueError` that names the symbol and what is missing.
     """
-    vendor = lists.vendors.get(chosen.provider)
+    symbol, provider = chosen.symbol, chosen.provider
+    vendor = lists.vendors.get(provider)
     if vendor is None:
-        raise ValueError(
-            f"{chosen.symbol}: provider {chosen.provider!r} is unknown; add it to vendors.csv"
-        )
-    fact = find_fact(chosen.symbol, chosen.source, chosen.price_list, chosen.model, lists)
+        raise ValueError(f"{symbol}: provider {provider!r} is unknown; add it to vendors.csv")
+    fact = find_fact(symbol, chosen.source, chosen.price_list, chosen.model, lists)
     if fact.input_usd_per_mtok <= 0 or fact.output_usd_per_mtok <= 0:
-        raise ValueError(f"{chosen.symbol}: its price is not above 0; choose another row")
+        raise ValueError(f"{symbol}: its price is not above 0; choose another row")
     stated = [fact]
     if chosen.cached_model:
-        stated.append(
-            find_fact(chosen.symbol, PACKAGE, chosen.cached_list, chosen.cached_model, lists)
-        )
+        stated.append(find_fact(symbol, PACKAGE, chosen.cached_list, chosen.cached_model, lists))
     yuan = fact.input_usd_per_mtok * YUAN_PER_USD
     list_price, tick = on_grid(yuan)
     return Instrument(
-        symbol=chosen.symbol,
+        symbol=symbol,
         name=chosen.name,
         kind="model",
-        provider=vendor.provider,
+        provider=provider,
         domestic=vendor.domestic,
         filed=vendor.domestic,
         region=vendor.region,
@@ -309,8 +308,7 @@ def require_reviewed_package() -> None:
     if installed != PACKAGE_VERSION_REVIEWED:
         raise ValueError(
             f"{PACKAGE} {installed} is installed, but the catalogue was reviewed with "
-            f"{PACKAGE_VERSION_REVIEWED}; install that one, or review and raise "
-            "PACKAGE_VERSION_REVIEWED"
+            f"{PACKAGE_VERSION_REVIEWED}; install that, or review and raise the constant"
         )
 
 
@@ -322,15 +320,13 @@ def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
 
     Raises `ValueError` that names the file, the row and the field.
     """
-    lines = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("#")]
     rows = []
-    for number, row in enumerate(csv.DictReader(lines), start=1):
+    for number, row in enumerate(csv.DictReader(without_remarks(path.read_text("utf-8"))), 1):
         try:
             rows.append(msgspec.convert(row, row_type, strict=False))
         except msgspec.ValidationError as error:
-            label = next(iter(row.values()))
-            message = f"{path.name} row {number} ({label}): {error}; mend the row"
-            raise ValueError(message) from error
+            place = f"{path.name} row {number} ({next(iter(row.values()))})"
+            raise ValueError(f"{place}: {error}; mend the row") from error
     return rows
 
 
@@ -383,8 +379,12 @@ def differences(old: str, new: str) -> list[str]:
 
 def cells_by_symbol(text: str) -> dict[str, dict[str, str]]:
     """Return a catalogue's raw cells, unchecked, for the old file may be broken."""
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    return {row.get("symbol", ""): row for row in csv.DictReader(lines)}
+    return {row.get("symbol", ""): row for row in csv.DictReader(without_remarks(text))}
+
+
+def without_remarks(text: str) -> list[str]:
+    """Return a file's lines without those that begin with `#`."""
+    return [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def main(arguments: Sequence[str] | None = None, target: Path = STANDARD) -> int:

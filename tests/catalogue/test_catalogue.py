@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 
@@ -61,8 +63,9 @@ def test_weights_belong_to_models_and_milli_pflops_to_compute():
 
 def test_every_row_says_where_its_numbers_come_from():
     for row in CATALOGUE:
-        assert row.source and row.source_version and row.source_date == "2026-11-21", row
-        assert row.provider and row.region and row.name, row
+        said = (row.name, row.provider, row.region, row.source, row.source_version)
+        assert all(said), row
+        assert row.source_date == "2026-11-21", row
         assert row.filed == row.domestic, row
         assert row.sample == (row.kind != "model") == (row.source == "sample"), row
 
@@ -181,8 +184,8 @@ def lists_with(input_usd: str, output_usd: str) -> PriceLists:
     ("usd", "price", "tick", "tier"),
     [
         ("0.005", 355, 1, "economy"),
-        ("0.07", 4_970, 1, "economy"),
-        ("0.0705", 5_000, 10, "economy"),
+        ("0.0704", 4_998, 1, "economy"),
+        ("0.0705", 5_010, 10, "economy"),
         ("0.3", 21_300, 10, "standard"),
         ("0.845", 60_000, 100, "standard"),
         ("0.8451", 60_000, 100, "frontier"),
@@ -193,6 +196,14 @@ def test_tick_and_tier_follow_the_exact_price(usd, price, tick, tier):
     row = generate.model_instrument(CHOSEN, lists_with(usd, usd))
     assert (row.list_price, row.tick, row.tier) == (price, tick, tier)
     assert row.weight_output == 1000
+
+
+@pytest.mark.parametrize(
+    ("yuan", "tier"),
+    [("6.00", "frontier"), ("5.99", "standard"), ("1.50", "standard"), ("1.49", "economy")],
+)
+def test_a_tier_begins_at_its_threshold(yuan, tier):
+    assert generate.tier_of(Decimal(yuan)) == tier
 
 
 @pytest.mark.parametrize(

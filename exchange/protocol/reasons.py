@@ -1,0 +1,61 @@
+"""What a refusal means in plain words: the field at fault, and what to do. One row a reason."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from matching.vocabulary import RejectReason
+
+
+class Meaning(NamedTuple):
+    """Which field a refusal speaks of, and the remedy; `{detail}` is the report's number."""
+
+    field: str
+    remedy: str
+
+
+MEANINGS: dict[RejectReason, Meaning] = {
+    RejectReason.NONE: Meaning("", ""),
+    RejectReason.UNKNOWN_KIND: Meaning("kind", "send a new order or a cancel"),
+    RejectReason.UNKNOWN_SIDE: Meaning("side", "use buy or sell"),
+    RejectReason.UNKNOWN_TYPE: Meaning("type", "use limit"),
+    RejectReason.UNKNOWN_TIME_IN_FORCE: Meaning("time_in_force", "use gtc, day or ioc"),
+    RejectReason.PRICE_NOT_POSITIVE: Meaning("price", "give a price above 0"),
+    RejectReason.PRICE_TOO_LARGE: Meaning("price", "give at most {detail} hao a lot"),
+    RejectReason.PRICE_OFF_TICK: Meaning("price", "give a multiple of the tick, {detail} hao"),
+    RejectReason.QUANTITY_NOT_POSITIVE: Meaning("quantity", "give at least 1 lot"),
+    RejectReason.NOTIONAL_TOO_LARGE: Meaning("quantity", "give at most {detail} lots at this price"),
+    RejectReason.CLIENT_ID_MISSING: Meaning("client_id", "give 1 to 24 ASCII characters"),
+    RejectReason.FIELD_NOT_SUPPORTED: Meaning("command", "leave the fields of other order types at 0"),
+    RejectReason.DUPLICATE_ORDER: Meaning("order", "use an id that does not rest"),
+    RejectReason.UNKNOWN_INSTRUMENT: Meaning("instrument", "choose one that is listed"),
+    RejectReason.UNKNOWN_MEMBER: Meaning("member", "ask the operator to admit the member"),
+    RejectReason.UNKNOWN_ORDER: Meaning("order", "it has ended or was never yours; ask for your orders"),
+    RejectReason.UNKNOWN_PROGRAMME: Meaning("programme", "choose one that the venue runs"),
+    RejectReason.INSTRUMENT_NOT_OPEN: Meaning("instrument", "wait until its phase is continuous"),
+    RejectReason.MEMBER_BLOCKED: Meaning("member", "ask the operator; cancels still work"),
+    RejectReason.ROLE_NOT_PERMITTED: Meaning("member", "use a key whose role may do this"),
+    RejectReason.DOMESTIC_ONLY: Meaning("instrument", "choose a domestic one, as your mandate says"),
+    RejectReason.QUANTITY_ABOVE_LIMIT: Meaning("quantity", "give at most {detail} lots an order"),
+    RejectReason.NOTIONAL_ABOVE_LIMIT: Meaning("quantity", "stay within {detail} hao an order"),
+    RejectReason.OPEN_ORDERS_AT_LIMIT: Meaning("member", "cancel some of your {detail} open orders"),
+    RejectReason.CAPACITY_EXCEEDED: Meaning("lots", "issue at most {detail} lots more"),
+    RejectReason.ALREADY_EXISTS: Meaning("name", "choose another name"),
+    RejectReason.CREDITS_NOT_AVAILABLE: Meaning("quantity", "sell at most your {detail} free lots"),
+    RejectReason.MONEY_NOT_AVAILABLE: Meaning("quantity", "deposit, or stay within {detail} hao"),
+    RejectReason.PROGRAMME_NOT_ELIGIBLE: Meaning("programme", "its terms leave out firm or instrument"),
+    RejectReason.PROGRAMME_EXHAUSTED: Meaning("programme", "buy without it; {detail} hao are left"),
+    RejectReason.PROGRAMME_OWN_PROVIDER: Meaning("programme", "your group provides this instrument"),
+    RejectReason.PROGRAMME_SELL: Meaning("programme", "name a programme on a buy only"),
+    RejectReason.PROGRAMME_OUTLASTS_DAY: Meaning("time_in_force", "use day or ioc with a programme"),
+    RejectReason.PROGRAMME_NOT_VALID_NOW: Meaning("programme", "its terms do not hold today"),
+    RejectReason.RELATED_PARTY: Meaning("order", "a subsidised buy met its own group, and was ended"),
+    RejectReason.TOO_OLD: Meaning("client_id", "it was sent before the ids that the venue remembers"),
+    RejectReason.MALFORMED: Meaning("message", "send whole records of the protocol's layout"),
+    RejectReason.NOT_AUTHENTICATED: Meaning("key", "connect with a key that the venue knows"),
+}
+
+
+def remedy_of(reason: RejectReason, detail: int) -> str:
+    """Return what to do about a refusal."""
+    return MEANINGS[reason].remedy.format(detail=detail)

@@ -1,0 +1,136 @@
+"""The fixed-width records of the order path, little-endian: one list of fields, two readings of it.
+
+The client packs and unpacks single records with `struct`; the server reads whole arrays of them with
+NumPy (`exchange.protocol.arrays`). Both layouts are made from the lists below, so they cannot part.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+CLIENT_ID_BYTES = 24
+"""Longest client order id: ASCII bytes, padded with zeros in records."""
+
+Field = tuple[str, str]
+
+COMMAND_FIELDS: tuple[Field, ...] = (
+    ("kind", "B"),
+    ("side", "B"),
+    ("type", "B"),
+    ("time_in_force", "B"),
+    ("instructions", "B"),
+    ("self_trade", "B"),
+    ("unused", "H"),
+    ("instrument", "i"),
+    ("member", "i"),
+    ("order", "q"),
+    ("client_id", "24s"),
+    ("price", "q"),
+    ("quantity", "q"),
+    ("display_quantity", "q"),
+    ("minimum_quantity", "q"),
+    ("stop_price", "q"),
+    ("trail", "q"),
+    ("expires_at", "q"),
+    ("programme", "i"),
+    ("act", "i"),
+    ("sent_at", "q"),
+    ("time", "q"),
+)
+"""A command, 128 bytes. `member` and `time` are the gateway's and the sequencer's to fill; `order` is
+what a cancel aims at; `act` is the place of an ACT in the list that travels beside the batch."""
+
+REPORT_FIELDS: tuple[Field, ...] = (
+    ("kind", "B"),
+    ("side", "B"),
+    ("reason", "B"),
+    ("state", "B"),
+    ("maker", "B"),
+    ("type", "B"),
+    ("time_in_force", "B"),
+    ("unused", "B"),
+    ("instrument", "i"),
+    ("programme", "i"),
+    ("sequence", "q"),
+    ("time", "q"),
+    ("order", "q"),
+    ("client_id", "24s"),
+    ("price", "q"),
+    ("quantity", "q"),
+    ("leaves", "q"),
+    ("filled", "q"),
+    ("gross", "q"),
+    ("paid", "q"),
+    ("fee", "q"),
+    ("subsidy", "q"),
+    ("trade", "q"),
+    ("detail", "q"),
+)
+"""An execution report, 144 bytes: one event as the order's member is told it. `detail` is the number
+that a refusal speaks of (the tick, the money there is, the limit)."""
+
+
+class Command(NamedTuple):
+    """A command as the client writes it, field by field of `COMMAND_FIELDS`."""
+
+    kind: int
+    side: int = 0
+    type: int = 0
+    time_in_force: int = 0
+    instructions: int = 0
+    self_trade: int = 0
+    unused: int = 0
+    instrument: int = -1
+    member: int = -1
+    order: int = 0
+    client_id: bytes = b""
+    price: int = 0
+    quantity: int = 0
+    display_quantity: int = 0
+    minimum_quantity: int = 0
+    stop_price: int = 0
+    trail: int = 0
+    expires_at: int = 0
+    programme: int = -1
+    act: int = -1
+    sent_at: int = 0
+    time: int = 0
+
+
+class Report(NamedTuple):
+    """An execution report as the client reads it, field by field of `REPORT_FIELDS`."""
+
+    kind: int
+    side: int
+    reason: int
+    state: int
+    maker: int
+    type: int
+    time_in_force: int
+    unused: int
+    instrument: int
+    programme: int
+    sequence: int
+    time: int
+    order: int
+    client_id: bytes
+    price: int
+    quantity: int
+    leaves: int
+    filled: int
+    gross: int
+    paid: int
+    fee: int
+    subsidy: int
+    trade: int
+    detail: int
+
+
+def packer(fields: tuple[Field, ...]) -> struct.Struct:
+    """Return the `struct` reading of a record."""
+    return struct.Struct("<" + "".join(code for _, code in fields))
+
+
+COMMAND_STRUCT = packer(COMMAND_FIELDS)
+REPORT_STRUCT = packer(REPORT_FIELDS)

@@ -1,0 +1,103 @@
+"""What a programme promises: its terms, as the file that an office writes and the type that we read."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from matching.vocabulary import Size
+from settlement.layout import RATES
+
+VENUE_ZONE = ZoneInfo("Asia/Shanghai")
+"""Days and fiscal years begin at midnight of this zone."""
+
+KINDS = ("model", "agent", "compute")
+"""The kinds of instrument, in the order of their numbers."""
+
+
+class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A share in basis points, for all that it names; an empty tuple or None names everything."""
+
+    rate: int
+    sizes: tuple[Literal["micro", "small", "medium", "large"], ...] = ()
+    kinds: tuple[Literal["model", "agent", "compute"], ...] = ()
+    domestic: bool | None = None
+    filed: bool | None = None
+
+
+class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A programme in one fiscal year. Money in hao, caps in hao and lots, 0 lots meaning no such cap.
+
+    The first of `rates` that fits a firm and an instrument rules; where none fits, the firm is not
+    eligible. `ceiling` is how far above the list price, in basis points, the programme still pays.
+    """
+
+    code: str
+    version: int
+    fiscal_year: int
+    budget: int
+    rates: tuple[Rate, ...]
+    ceiling: int
+    order_cap: int
+    group_cap: int
+    order_lots: int = 0
+    group_lots: int = 0
+    regions: tuple[str, ...] = ()
+    valid_from: date
+    valid_through: date
+    payout: Literal["deduct"] = "deduct"
+    exhaustion: Literal["first_come"] = "first_come"
+    source: str = ""
+
+    def fault(self) -> str:
+        """Return what is wrong with the terms, naming field, value and remedy; empty if nothing is."""
+        for name in ("budget", "order_cap", "group_cap"):
+            if getattr(self, name) <= 0:
+                return f"{name}: {getattr(self, name)} is not positive; give an amount in hao"
+        for name in ("ceiling", "order_lots", "group_lots"):
+            if getattr(self, name) < 0:
+                return f"{name}: {getattr(self, name)} is negative; give 0 or more"
+        for rate in self.rates:
+            if not 0 <= rate.rate <= 10_000:
+                return f"rates: {rate.rate} basis points; give 0 to 10000"
+        if self.valid_through < self.valid_from:
+            return f"valid_through: {self.valid_through} is before {self.valid_from}; give a later day"
+        return ""
+
+    def rate_table(self) -> list[int]:
+        """Return the rate of every class, at the place that `rate_index` names; 0 is not eligible."""
+        table = [0] * RATES
+        for size in Size:
+            for kind, kind_name in enumerate(KINDS):
+                for domestic in (False, True):
+                    for filed in (False, True):
+                        table[rate_index(size, kind, domestic, filed)] = next(
+                            (
+                                rate.rate
+                                for rate in self.rates
+                                if (not rate.sizes or size.name.lower() in rate.sizes)
+                                and (not rate.kinds or kind_name in rate.kinds)
+                                and rate.domestic in (None, domestic)
+                                and rate.filed in (None, filed)
+                            ),
+                            0,
+                        )
+        return table
+
+    def valid_ns(self) -> tuple[int, int]:
+        """Return the first nanosecond at which the terms hold, and the first at which they no longer do."""
+        return midnight_ns(self.valid_from), midnight_ns(self.valid_through + timedelta(days=1))
+
+
+def rate_index(size: int, kind: int, domestic: bool, filed: bool) -> int:
+    """Return where a rate table keeps the rate of this class of firm and instrument."""
+    return ((size * 3 + kind) * 2 + domestic) * 2 + filed
+
+
+def midnight_ns(day: date) -> int:
+    """Return when `day` begins at the venue, in ns since 1970."""
+    begin = datetime(day.year, day.month, day.day, tzinfo=VENUE_ZONE)
+    return int(begin.timestamp()) * 1_000_000_000
