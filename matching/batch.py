@@ -17,7 +17,7 @@ import numpy as np
 
 from matching.cross import cancel, enter, refuse, withdraw
 from matching.kernel import kernel
-from matching.layout import COMMAND, EVENT, Book, grown
+from matching.layout import COMMAND, EVENT, Book, Row, grown
 from matching.levels import NODES_PER_ORDER_MAX
 from matching.places import empty_places, find, remember
 from matching.vocabulary import (
@@ -35,11 +35,11 @@ from matching.vocabulary import (
 
 EVENTS_AT_FIRST = 16_384
 _EVENTS_PER_COMMAND = 4
-"""Beside its trades, a command writes at most this many events."""
+"""Beside an event for each order that it ends, a command writes at most this many."""
 
 
 @kernel
-def fault_of(book: Book, command: np.void) -> int:
+def fault_of(book: Book, command: Row) -> int:
     """Return why a new order cannot be taken as it is written, or NONE. One line a rule."""
     if not 0 <= command.instrument < len(book.markets):
         return RejectReason.UNKNOWN_INSTRUMENT
@@ -89,12 +89,14 @@ def end_day(book: Book, events: np.ndarray, at: int) -> int:
 def has_room(book: Book, kind: int, instrument: int, events: np.ndarray, at: int) -> bool:
     """Tell whether one more command is sure to fit into every pool and into `events`."""
     counts = book.counts[0]
-    trades = counts.open_orders
-    if kind != CommandKind.END_DAY and 0 <= instrument < len(book.markets):
+    ended = 0
+    if kind == CommandKind.END_DAY:
+        ended = counts.open_orders
+    elif kind == CommandKind.NEW and 0 <= instrument < len(book.markets):
         halves = book.halves
-        trades = max(halves[2 * instrument].orders, halves[2 * instrument + 1].orders)
+        ended = max(halves[2 * instrument].orders, halves[2 * instrument + 1].orders)
     return (
-        at + trades + _EVENTS_PER_COMMAND <= len(events)
+        at + ended + _EVENTS_PER_COMMAND <= len(events)
         and counts.orders_used < len(book.orders)
         and counts.levels_used < len(book.levels)
         and counts.nodes_used + NODES_PER_ORDER_MAX <= len(book.nodes)

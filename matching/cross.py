@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from matching.kernel import kernel
-from matching.layout import Book
+from matching.layout import Book, Row
 from matching.levels import key_of
 from matching.places import find
 from matching.queues import free_slot, join, leave, take_slot
@@ -32,7 +32,7 @@ def tell(book: Book, slot: int, kind: int, quantity: int, events: np.ndarray, at
 
 
 @kernel
-def refuse(command: np.void, reason: int, events: np.ndarray, at: int) -> int:
+def refuse(command: Row, reason: int, events: np.ndarray, at: int) -> int:
     """Write that `command` is refused. Returns how many events stand written."""
     event = events[at]
     event.order = command.order
@@ -105,9 +105,7 @@ def cross(book: Book, taker: int, events: np.ndarray, at: int) -> tuple[int, boo
         if related(book, taker, maker):
             if order.side == Side.BUY:
                 return at, True
-            at = withdraw(
-                book, maker, EventKind.CANCELLED, RejectReason.RELATED_PARTY, events, at
-            )
+            at = withdraw(book, maker, EventKind.CANCELLED, RejectReason.RELATED_PARTY, events, at)
         else:
             trade(book, taker, maker, events, at)
             at += 1
@@ -115,7 +113,7 @@ def cross(book: Book, taker: int, events: np.ndarray, at: int) -> tuple[int, boo
 
 
 @kernel
-def enter(book: Book, command: np.void, events: np.ndarray, at: int) -> int:
+def enter(book: Book, command: Row, events: np.ndarray, at: int) -> int:
     """Take a new order, already found sound: accept it, cross it, let the rest stand or end it."""
     slot = take_slot(book)
     order = book.orders[slot]
@@ -146,7 +144,7 @@ def enter(book: Book, command: np.void, events: np.ndarray, at: int) -> int:
 
 
 @kernel
-def cancel(book: Book, command: np.void, events: np.ndarray, at: int) -> int:
+def cancel(book: Book, command: Row, events: np.ndarray, at: int) -> int:
     """Take an order back. One that is not there, or is somebody else's, is refused as unknown."""
     slot = find(book.places, command.order)
     if slot == NO_SLOT or not owns(book, command, slot):
@@ -155,6 +153,6 @@ def cancel(book: Book, command: np.void, events: np.ndarray, at: int) -> int:
 
 
 @kernel
-def owns(book: Book, command: np.void, slot: int) -> bool:
+def owns(book: Book, command: Row, slot: int) -> bool:
     """Tell whether `command` speaks for the order's member; a member of `NO_SLOT` means the owner."""
     return command.member == NO_SLOT or book.orders[slot].member == command.member

@@ -96,6 +96,10 @@ def prune_cache() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+_LOW_31 = 2**31 - 1
+_MIX_1 = 0xFF51AFD7ED558CCD - 2**64
+_MIX_2 = 0xC4CEB9FE1A85EC53 - 2**64
+
 if COMPILED:
 
     @intrinsic
@@ -110,8 +114,26 @@ if COMPILED:
         """Return the index of the lowest set bit of a word that has one. One machine instruction."""
         return _count_trailing_zeros(word)  # type: ignore[no-any-return]
 
+    @kernel
+    def scrambled(word: int) -> int:
+        """Return `word` with its bits well mixed (the finaliser of MurmurHash3), modulo 2**64."""
+        word = (word ^ ((word >> 33) & _LOW_31)) * _MIX_1
+        word = (word ^ ((word >> 33) & _LOW_31)) * _MIX_2
+        return word ^ ((word >> 33) & _LOW_31)
+
 else:
 
     def lowest_bit(word: int) -> int:
         """Return the index of the lowest set bit of a word that has one."""
         return (int(word) & -int(word)).bit_length() - 1
+
+    def _as_int64(word: int) -> int:
+        word &= 2**64 - 1
+        return word - 2**64 if word >= 2**63 else word
+
+    def scrambled(word: int) -> int:
+        """Return `word` with its bits well mixed (the finaliser of MurmurHash3), modulo 2**64."""
+        word = int(word)
+        word = _as_int64((word ^ ((word >> 33) & _LOW_31)) * _MIX_1)
+        word = _as_int64((word ^ ((word >> 33) & _LOW_31)) * _MIX_2)
+        return word ^ ((word >> 33) & _LOW_31)

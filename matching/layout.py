@@ -6,12 +6,15 @@ chain of freed slots, last freed first taken; capacity is made before a batch, n
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from matching.places import empty_places
 from matching.vocabulary import NO_SLOT, Phase
+
+Row = Any
+"""One record of a structured array. NumPy's types know no fields, so a row is anything to the checker."""
 
 COMMAND = np.dtype(
     [

@@ -48,11 +48,11 @@ def remember(places: np.ndarray, key: int, slot: int) -> None:
 
 
 @kernel
-def forget(places: np.ndarray, key: int) -> None:
+def forget(places: np.ndarray, key: int, slot: int) -> None:
     """Take an id out of the table, and move those behind it forward, so that no gap hides one."""
     mask = len(places) - 1
     gap = home_of(key, mask)
-    while places[gap].id != key or places[gap].slot == NO_SLOT:
+    while places[gap].slot != slot:
         gap = (gap + 1) & mask
     at = gap
     while True:

@@ -73,7 +73,7 @@ def leave(book: Book, slot: int) -> None:
     here.quantity -= order.leaves
     book.halves[half_index].orders -= 1
     book.counts[0].open_orders -= 1
-    forget(book.places, order.id)
+    forget(book.places, order.id, slot)
     if here.orders == 0:
         drop_level(book, half_index, level)
     free_slot(book, slot)

@@ -12,15 +12,13 @@ import numpy as np
 
 from matching.places import empty_places
 from matching.vocabulary import NO_SLOT
+from settlement.classes import RATES
 
 MONEY = 0
 """The asset that is money."""
 
 HOUSE = 0
 """The member that is the venue itself."""
-
-RATES = 4 * 3 * 2 * 2
-"""A programme's rates: by firm size, kind of instrument, domestic or not, filed or not."""
 
 ACCOUNT = np.dtype(
     [
@@ -107,6 +105,7 @@ STAKE = np.dtype(
         ("reserved", "<i8"),
         ("cover", "<i8"),
         ("covered_price", "<i8"),
+        ("client_id", "<i8", (3,)),
         ("money", "<i4"),
         ("credits", "<i4"),
         ("programme", "<i4"),
@@ -115,6 +114,8 @@ STAKE = np.dtype(
         ("memo", "<i4"),
         ("maker_fee", "<i4"),
         ("taker_fee", "<i4"),
+        ("type", "u1"),
+        ("unused", "u1", (7,)),
     ]
 )
 """What an order has at stake; one row beside each row of the book's orders, at the same slot.

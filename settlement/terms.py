@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from matching.vocabulary import Size
-from settlement.layout import RATES
+from settlement.classes import KINDS, RATES, rate_index
 
-VENUE_ZONE = ZoneInfo("Asia/Shanghai")
+VENUE_OFFSET_NS = 8 * 3600 * 10**9
+"""How far the venue's clock is ahead of UTC, in ns: China's time, which knows no summer."""
+
+VENUE_ZONE = timezone(timedelta(hours=8), "Asia/Shanghai")
 """Days and fiscal years begin at midnight of this zone."""
-
-KINDS = ("model", "agent", "compute")
-"""The kinds of instrument, in the order of their numbers."""
 
 
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,11 +89,6 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def valid_ns(self) -> tuple[int, int]:
         """Return the first nanosecond at which the terms hold, and the first at which they no longer do."""
         return midnight_ns(self.valid_from), midnight_ns(self.valid_through + timedelta(days=1))
-
-
-def rate_index(size: int, kind: int, domestic: bool, filed: bool) -> int:
-    """Return where a rate table keeps the rate of this class of firm and instrument."""
-    return ((size * 3 + kind) * 2 + domestic) * 2 + filed
 
 
 def midnight_ns(day: date) -> int:

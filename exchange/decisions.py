@@ -1,0 +1,300 @@
+"""Acts applied: what an operator or the venue decides, as changes of the engine's state.
+
+Each function checks first and changes after, so that a refused act leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import numpy as np
+
+from exchange.protocol.acts import (
+    Act,
+    Admit,
+    BlockMember,
+    DefineProgramme,
+    Deposit,
+    Issue,
+    ListInstruments,
+    RegisterKey,
+    RevokeKey,
+    SetCapacity,
+    SetFees,
+    SetPhase,
+)
+from exchange.registry import REGIONS_MAX, Registry
+from exchange.state import Core
+from matching.layout import MARKET, Row, empty_half, grown
+from matching.vocabulary import PRICE_MAX, Phase, RejectReason, Role, Size
+from settlement.balances import BASIS_POINTS, account_of
+from settlement.classes import KINDS
+from settlement.layout import HOUSE, LISTING, MONEY
+from settlement.rows import Happened, InstrumentRow, MemberRow, Posting
+
+AMOUNT_MAX = 2**60
+"""Largest amount that one act may book, in hao or lots; sums of many still stay within int64."""
+
+_PUBLIC_KEY_CHARACTERS = 40
+
+
+class Decision:
+    """One act at its place in the journal: what it may read and change, and what it brings about."""
+
+    def __init__(self, core: Core, registry: Registry, sequence: int, time: int) -> None:
+        self.core = core
+        self.registry = registry
+        self.sequence = sequence
+        self.time = time
+        self.reason = RejectReason.NONE
+        self.members: list[MemberRow] = []
+        self.instruments: list[InstrumentRow] = []
+        self.postings: list[Posting] = []
+
+    def happened(self) -> Happened:
+        """Return what the act brings to the store."""
+        return Happened(tuple(self.members), tuple(self.instruments), tuple(self.postings))
+
+    def apply(self, act: Act) -> RejectReason:
+        """Apply `act`, or return why it is refused; then nothing has changed."""
+        match act:
+            case ListInstruments():
+                self.reason = self.list_instruments(act)
+            case SetFees():
+                self.reason = self.set_fees(act)
+            case Admit():
+                self.reason = self.admit(act)
+            case RegisterKey():
+                self.reason = self.register_key(act)
+            case RevokeKey():
+                self.reason = self.revoke_key(act)
+            case DefineProgramme():
+                self.reason = self.define_programme(act)
+            case Deposit():
+                self.reason = self.deposit(act)
+            case SetCapacity():
+                self.reason = self.set_capacity(act)
+            case Issue():
+                self.reason = self.issue(act)
+            case SetPhase():
+                self.reason = self.set_phase(act)
+            case BlockMember():
+                self.reason = self.block(act)
+            case _:
+                assert_never(act)
+        return self.reason
+
+    def list_instruments(self, act: ListInstruments) -> RejectReason:
+        """Give each instrument its number, its book and its row in the ledger."""
+        known = self.registry.instrument_numbers
+        symbols = [instrument.symbol for instrument in act.instruments]
+        if len(set(symbols)) < len(symbols) or any(symbol in known for symbol in symbols):
+            return RejectReason.ALREADY_EXISTS
+        for instrument in act.instruments:
+            if instrument.provider not in self.registry.member_numbers:
+                return RejectReason.UNKNOWN_MEMBER
+            if instrument.tick <= 0 or instrument.list_price % instrument.tick:
+                return RejectReason.PRICE_OFF_TICK
+            if not 0 < instrument.list_price <= PRICE_MAX:
+                return RejectReason.PRICE_NOT_POSITIVE
+        first = len(self.registry.instruments)
+        book, ledger = self.core.book, self.core.ledger
+        count = first + len(symbols)
+        self.core = self.core._replace(
+            book=book._replace(
+                markets=np.concatenate([book.markets, np.zeros(len(symbols), MARKET)]),
+                halves=np.concatenate([book.halves, empty_half(2 * len(symbols))]),
+            ),
+            ledger=ledger._replace(listings=grown(ledger.listings, count)),
+        )
+        self.core.ledger.totals["listings"] = count
+        for index, instrument in enumerate(act.instruments, start=first):
+            self.registry.add_instrument(instrument)
+            market = self.core.book.markets[index]
+            market["tick"] = instrument.tick
+            market["phase"] = Phase.CONTINUOUS
+            row = np.zeros((), LISTING)
+            row["list_price"] = instrument.list_price
+            row["provider"] = self.registry.member_numbers[instrument.provider]
+            row["kind"] = KINDS.index(instrument.kind)
+            row["domestic"] = instrument.domestic
+            row["filed"] = instrument.filed
+            self.core.ledger.listings[index] = row
+            fields = {
+                name: getattr(instrument, name)
+                for name in InstrumentRow.__struct_fields__
+                if name not in ("sequence", "index", "instrument")
+            }
+            self.instruments.append(
+                InstrumentRow(sequence=self.sequence, index=index, instrument=instrument.symbol, **fields)
+            )
+        return RejectReason.NONE
+
+    def set_fees(self, act: SetFees) -> RejectReason:
+        """Set the fees of one kind of instrument, for orders entered from now on."""
+        if not (0 <= act.maker <= BASIS_POINTS and 0 <= act.taker <= BASIS_POINTS):
+            return RejectReason.TERMS_INVALID
+        row = self.core.ledger.fees[KINDS.index(act.kind)]
+        row["maker"] = act.maker
+        row["taker"] = act.taker
+        return RejectReason.NONE
+
+    def admit(self, act: Admit) -> RejectReason:
+        """Give a member its number, its group and its money account."""
+        registry = self.registry
+        if not act.member or act.member in registry.member_numbers:
+            return RejectReason.ALREADY_EXISTS
+        if act.region not in registry.regions and len(registry.regions) >= REGIONS_MAX:
+            return RejectReason.CAPACITY_EXCEEDED
+        ledger, memory = self.core.ledger, self.core.memory
+        index = registry.add_member(act)
+        self.core = self.core._replace(
+            ledger=ledger._replace(members=grown(ledger.members, index + 1)),
+            memory=memory._replace(recalls=grown(memory.recalls, index + 1)),
+        )
+        self.core.ledger.totals["members"] = index + 1
+        member = self.core.ledger.members[index]
+        member["group"] = registry.group_number(act.group or act.member)
+        member["region"] = registry.region_number(act.region)
+        member["role"] = Role[act.role.upper()] if index else Role.HOUSE
+        member["size"] = Size[act.size.upper()]
+        member["domestic_only"] = act.domestic_only
+        for limit in ("open_orders_max", "quantity_max", "notional_max", "turnover_max"):
+            member[limit] = getattr(act, limit)
+        member["money"] = account_of(self.core.ledger, index, MONEY)
+        self.members.append(
+            MemberRow(
+                sequence=self.sequence,
+                index=index,
+                member=act.member,
+                group_name=act.group or act.member,
+                size=act.size,
+                region=act.region,
+                role=act.role if index else "house",
+            )
+        )
+        return RejectReason.NONE
+
+    def register_key(self, act: RegisterKey) -> RejectReason:
+        """Let a public key speak for a member."""
+        if act.member not in self.registry.member_numbers:
+            return RejectReason.UNKNOWN_MEMBER
+        if len(act.public_key) != _PUBLIC_KEY_CHARACTERS or act.public_key in self.registry.keys:
+            return RejectReason.KEY_INVALID
+        self.registry.keys[act.public_key] = self.registry.member_numbers[act.member]
+        return RejectReason.NONE
+
+    def revoke_key(self, act: RevokeKey) -> RejectReason:
+        """Let a public key speak for nobody."""
+        if act.public_key not in self.registry.keys:
+            return RejectReason.KEY_INVALID
+        del self.registry.keys[act.public_key]
+        return RejectReason.NONE
+
+    def define_programme(self, act: DefineProgramme) -> RejectReason:
+        """Open a programme with its whole budget uncommitted, paid in by its office."""
+        terms, registry = act.terms, self.registry
+        if terms.code in registry.programme_numbers:
+            return RejectReason.ALREADY_EXISTS
+        if terms.fault() or terms.budget > AMOUNT_MAX:
+            return RejectReason.TERMS_INVALID
+        if len(set(registry.regions) | set(terms.regions)) > REGIONS_MAX:
+            return RejectReason.CAPACITY_EXCEEDED
+        index = registry.add_programme(terms)
+        ledger = self.core.ledger
+        self.core = self.core._replace(
+            ledger=ledger._replace(
+                programmes=grown(ledger.programmes, index + 1),
+                rates=grown(ledger.rates, index + 1),
+            )
+        )
+        self.core.ledger.totals["programmes"] = index + 1
+        programme = self.core.ledger.programmes[index]
+        for field in ("budget", "ceiling", "order_cap", "group_cap", "order_lots", "group_lots"):
+            programme[field] = getattr(terms, field)
+        programme["uncommitted"] = terms.budget
+        programme["valid_from"], programme["valid_until"] = terms.valid_ns()
+        programme["regions"] = sum(1 << registry.region_number(name) for name in terms.regions)
+        programme["fiscal_year"] = terms.fiscal_year
+        programme["terms_version"] = terms.version
+        self.core.ledger.rates[index] = terms.rate_table()
+        account = f"programme:{terms.code}"
+        self.post("fund", (HOUSE, account, MONEY, terms.budget), (HOUSE, "outside", MONEY, -terms.budget))
+        return RejectReason.NONE
+
+    def deposit(self, act: Deposit) -> RejectReason:
+        """Add money that a member has paid in to what it may spend."""
+        if act.member not in self.registry.member_numbers:
+            return RejectReason.UNKNOWN_MEMBER
+        account = self.money_of(self.registry.member_numbers[act.member])
+        if not 0 < act.amount <= AMOUNT_MAX - int(account["available"]):
+            return RejectReason.AMOUNT_NOT_POSITIVE
+        account["available"] += act.amount
+        member = self.registry.member_numbers[act.member]
+        self.post("deposit", (member, "free", MONEY, act.amount), (HOUSE, "outside", MONEY, -act.amount))
+        return RejectReason.NONE
+
+    def money_of(self, member: int) -> Row:
+        """Return the row of a member's money account."""
+        row: Row = self.core.ledger.accounts[self.core.ledger.members[member]["money"]]
+        return row
+
+    def set_capacity(self, act: SetCapacity) -> RejectReason:
+        """Set how much credit may be issued of an instrument; never below what was issued."""
+        index = self.registry.instrument_numbers.get(act.instrument)
+        if index is None:
+            return RejectReason.UNKNOWN_INSTRUMENT
+        listing = self.core.ledger.listings[index]
+        if not int(listing["issued"]) <= act.lots <= AMOUNT_MAX:
+            return RejectReason.CAPACITY_EXCEEDED
+        listing["capacity"] = act.lots
+        return RejectReason.NONE
+
+    def issue(self, act: Issue) -> RejectReason:
+        """Make credits of an instrument for its provider, who owes them from now on."""
+        index = self.registry.instrument_numbers.get(act.instrument)
+        if index is None:
+            return RejectReason.UNKNOWN_INSTRUMENT
+        if act.lots <= 0:
+            return RejectReason.AMOUNT_NOT_POSITIVE
+        listing = self.core.ledger.listings[index]
+        if act.lots > int(listing["capacity"]) - int(listing["issued"]):
+            return RejectReason.CAPACITY_EXCEEDED
+        listing["issued"] += act.lots
+        provider = int(listing["provider"])
+        slot = account_of(self.core.ledger, provider, index + 1)
+        self.core.ledger.accounts[slot]["available"] += act.lots
+        asset = index + 1
+        self.post("issue", (provider, "free", asset, act.lots), (HOUSE, "issued", asset, -act.lots))
+        return RejectReason.NONE
+
+    def set_phase(self, act: SetPhase) -> RejectReason:
+        """Set what one market, or every market, is doing."""
+        markets = self.core.book.markets
+        if not act.instrument:
+            markets["phase"] = Phase[act.phase.upper()]
+            return RejectReason.NONE
+        index = self.registry.instrument_numbers.get(act.instrument)
+        if index is None:
+            return RejectReason.UNKNOWN_INSTRUMENT
+        markets[index]["phase"] = Phase[act.phase.upper()]
+        return RejectReason.NONE
+
+    def block(self, act: BlockMember) -> RejectReason:
+        """Refuse a member's new orders, or take that back."""
+        index = self.registry.member_numbers.get(act.member)
+        if index is None:
+            return RejectReason.UNKNOWN_MEMBER
+        self.core.ledger.members[index]["blocked"] = act.blocked
+        return RejectReason.NONE
+
+    def post(self, reason: str, *lines: tuple[int, str, int, int]) -> None:
+        """Book one entry whose lines (member, account, asset, amount) sum to zero, asset by asset."""
+        totals = self.core.ledger.totals
+        totals["entries"] += 1
+        assert sum(amount for _, _, _, amount in lines) == 0, f"entry {reason} does not balance"
+        entry = int(totals["entries"][0])
+        self.postings += [
+            Posting(entry, self.sequence, self.time, member, account, asset, amount, reason)
+            for member, account, asset, amount in lines
+        ]

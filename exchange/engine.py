@@ -1,0 +1,232 @@
+"""The pure core: a batch of commands in, a batch of events out; the same journal, the same state.
+
+Imports no socket, file, clock or chance. Time comes with the commands; names come with the acts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from exchange.core import ACCOUNTS_PER_COMMAND, find_faults, run
+from exchange.decisions import Decision
+from exchange.memory import IDS_PER_MEMBER, empty_memory, note_memos
+from exchange.protocol.acts import Admit, SignedAct, encode_acts
+from exchange.protocol.arrays import COMMAND
+from exchange.registry import Registry
+from exchange.state import Core, Output
+from matching.batch import EVENTS_AT_FIRST, room_for_events, with_room
+from matching.digest import digest_rows
+from matching.layout import COMMAND as FORM
+from matching.layout import EVENT, Row, empty_book, grown
+from matching.vocabulary import CommandKind, RejectReason
+from settlement.balances import note_accounts
+from settlement.layout import EFFECT, STAKE, empty_ledger
+from settlement.programmes import note_usages
+from settlement.rows import Happened, ProgrammeRow
+
+RULES_VERSION = 1
+"""The version of the rules that this code applies; each frame of the journal names it."""
+
+_HOUSE = Admit(member="HOUSE", role="operator", group="HOUSE")
+
+
+class ActResult(NamedTuple):
+    """What became of the act at `row` of a batch."""
+
+    row: int
+    sequence: int
+    reason: RejectReason
+
+
+class Outcome(NamedTuple):
+    """What a batch brought about: events and, row by row beside them, effects; then the acts' part.
+
+    The arrays are read before the next batch is applied: they are views of buffers used again.
+    """
+
+    events: np.ndarray
+    effects: np.ndarray
+    acts: tuple[ActResult, ...]
+    happened: Happened
+
+
+class Engine:
+    """The state of the whole venue, and the only way to change it: `apply`."""
+
+    def __init__(self, ids_per_member: int = IDS_PER_MEMBER) -> None:
+        book = empty_book()
+        self.core = Core(
+            book=book,
+            ledger=empty_ledger(len(book.orders)),
+            memory=empty_memory(ids_per_member),
+            form=np.zeros(1, FORM),
+            draft=np.zeros(1, STAKE),
+        )
+        self.registry = Registry()
+        self.sequence = 0
+        self.time = 0
+        self._acts_digest = hashlib.sha256()
+        self._output = Output(np.zeros(EVENTS_AT_FIRST, EVENT), np.zeros(EVENTS_AT_FIRST, EFFECT))
+        house = Decision(self.core, self.registry, 0, 0)
+        house.apply(_HOUSE)
+        self.core = house.core
+        self._house = house.happened()
+
+    def apply(self, commands: np.ndarray, acts: Sequence[SignedAct] = ()) -> Outcome:
+        """Apply a batch (dtype `COMMAND`, times filled in) and the acts that its ACT rows name.
+
+        The batch gets the sequences that follow the last one. How commands are cut into batches
+        changes no event and no state.
+        """
+        assert commands.dtype == COMMAND, "a batch is an array of exchange.protocol.arrays.COMMAND"
+        commands = np.require(commands, requirements=("C", "W"))  # one layout, one compiled kernel
+        first = self.sequence + 1
+        results: list[ActResult] = []
+        parts: list[Happened] = []
+        if first == 1:
+            parts.append(self._house)
+        pieces: list[tuple[np.ndarray, np.ndarray]] = []
+        row = 0
+        while row < len(commands):
+            stopped, written = run(self.core, commands, row, first, self._output)
+            row = stopped
+            if written and row < len(commands):
+                pieces.append(self._written(written, copy=True))
+                written = 0
+            if row == len(commands):
+                pieces.append(self._written(written, copy=False))
+            elif commands[row]["kind"] == CommandKind.ACT:
+                decision = self._decide(acts[commands[row]["act"]], first + row, commands[row])
+                results.append(ActResult(row, first + row, decision.reason))
+                parts.append(decision.happened())
+                row += 1
+            else:
+                self._make_room()
+        self.sequence += len(commands)
+        if len(commands):
+            self.time = int(commands[-1]["time"])
+        events, effects = _joined(pieces)
+        return Outcome(events, effects, tuple(results), _all_that_happened(parts))
+
+    def faults(self, commands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return why each command cannot be taken as it is written (a `RejectReason`, or 0), and the
+        number that the refusal speaks of.
+        """
+        faults = np.zeros(len(commands), np.uint8)
+        details = np.zeros(len(commands), np.int64)
+        find_faults(self.core, commands, faults, details)
+        return faults, details
+
+    def programmes(self) -> list[ProgrammeRow]:
+        """Return every programme with its budget as it stands now."""
+        return [
+            ProgrammeRow(
+                index=index,
+                programme=terms.code,
+                fiscal_year=terms.fiscal_year,
+                terms_version=terms.version,
+                budget=int(row["budget"]),
+                uncommitted=int(row["uncommitted"]),
+                reserved=int(row["reserved"]),
+                paid=int(row["paid"]),
+                vested=int(row["vested"]),
+            )
+            for index, terms in enumerate(self.registry.programmes)
+            for row in [self.core.ledger.programmes[index]]
+        ]
+
+    def state_hash(self) -> int:
+        """Return a hash of the whole state, 64 bits: equal on every replica at the same sequence.
+
+        It covers every row in use of every table, and the acts so far; not the tables that only find
+        rows, nor how much room the pools have.
+        """
+        book, ledger, memory = self.core.book, self.core.ledger, self.core.memory
+        counts, totals = book.counts[0], ledger.totals[0]
+        tables = (
+            (book.orders, counts["orders_used"]),
+            (book.levels, counts["levels_used"]),
+            (book.nodes, counts["nodes_used"]),
+            (book.children, counts["nodes_used"]),
+            (book.halves, len(book.halves)),
+            (book.markets, len(book.markets)),
+            (book.counts, 1),
+            (ledger.accounts, totals["accounts"]),
+            (ledger.members, totals["members"]),
+            (ledger.listings, totals["listings"]),
+            (ledger.fees, len(ledger.fees)),
+            (ledger.programmes, totals["programmes"]),
+            (ledger.rates, totals["programmes"]),
+            (ledger.usages, totals["usages"]),
+            (ledger.stakes, counts["orders_used"]),
+            (ledger.totals, 1),
+            (memory.memos, memory.used[0]["memos"]),
+            (memory.recalls, totals["members"]),
+            (memory.used, 1),
+        )
+        acts = int.from_bytes(self._acts_digest.digest()[:8], "little", signed=True)
+        whole = digest_rows(np.array([acts, self.sequence, self.time]), 0)
+        for rows, used in tables:
+            whole = digest_rows(np.ascontiguousarray(rows[: int(used)]).view(np.int64).ravel(), whole)
+        return int(whole) & (2**64 - 1)
+
+    def _written(self, count: int, *, copy: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the kernel has written; a copy if it will write again before it is read."""
+        events, effects = self._output.events[:count], self._output.effects[:count]
+        return (events.copy(), effects.copy()) if copy else (events, effects)
+
+    def _decide(self, signed: SignedAct, sequence: int, command: Row) -> Decision:
+        """Apply one act at its place; it makes its own room."""
+        self._make_room()
+        decision = Decision(self.core, self.registry, sequence, int(command["time"]))
+        decision.apply(signed.act)
+        self.core = decision.core
+        self._acts_digest.update(encode_acts((signed,)))
+        return decision
+
+    def _make_room(self) -> None:
+        """Double every pool that is nearly full, and the output if one command could overrun it."""
+        ledger, memory = self.core.ledger, self.core.memory
+        book = with_room(self.core.book)
+        totals = ledger.totals[0]
+        accounts = int(totals["accounts"]) + ACCOUNTS_PER_COMMAND
+        usages = int(totals["usages"]) + 1
+        ledger = ledger._replace(
+            accounts=grown(ledger.accounts, accounts),
+            usages=grown(ledger.usages, usages),
+            stakes=grown(ledger.stakes, len(book.orders)),
+        )
+        if 2 * accounts > len(ledger.account_places):
+            ledger = note_accounts(ledger)
+        if 2 * usages + 2 > len(ledger.usage_places):
+            ledger = note_usages(ledger)
+        memos = int(memory.used[0]["memos"]) + 1
+        memory = memory._replace(memos=grown(memory.memos, memos))
+        if 2 * memos > len(memory.places):
+            memory = note_memos(memory)
+        self.core = self.core._replace(book=book, ledger=ledger, memory=memory)
+        if room_for_events(book) > len(self._output.events):
+            size = 2 * room_for_events(book)
+            self._output = Output(np.zeros(size, EVENT), np.zeros(size, EFFECT))
+
+
+def _joined(pieces: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return events and effects of one batch as one array each."""
+    if not pieces:
+        return np.zeros(0, EVENT), np.zeros(0, EFFECT)
+    if len(pieces) == 1:
+        return pieces[0]
+    return np.concatenate([one for one, _ in pieces]), np.concatenate([two for _, two in pieces])
+
+
+def _all_that_happened(parts: list[Happened]) -> Happened:
+    """Return what all acts of a batch bring to the store."""
+    return Happened(
+        tuple(row for part in parts for row in part.members),
+        tuple(row for part in parts for row in part.instruments),
+        tuple(row for part in parts for row in part.postings),
+    )

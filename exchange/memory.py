@@ -1,0 +1,141 @@
+"""What the venue remembers of client order ids, so that an id sent twice is one order.
+
+Each member's last ids are kept with the order that they named and how it ended. A command that was
+sent before the oldest id remembered is refused as too old: it is never taken twice.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from matching.kernel import kernel, scrambled
+from matching.places import empty_places, forget, home_of, remember
+from matching.vocabulary import NO_SLOT
+
+IDS_PER_MEMBER = 65_536
+"""How many ids of each member are remembered."""
+
+MEMO = np.dtype(
+    [
+        ("client_id", "<i8", (3,)),
+        ("order", "<i8"),
+        ("sent_at", "<i8"),
+        ("price", "<i8"),
+        ("quantity", "<i8"),
+        ("leaves", "<i8"),
+        ("filled", "<i8"),
+        ("gross", "<i8"),
+        ("paid", "<i8"),
+        ("detail", "<i8"),
+        ("member", "<i4"),
+        ("newer", "<i4"),
+        ("slot", "<i4"),
+        ("instrument", "<i4"),
+        ("state", "u1"),
+        ("reason", "u1"),
+        ("side", "u1"),
+        ("unused", "u1", (5,)),
+    ]
+)
+"""One client id: its order, the order's slot while it is open, and how it ended; `newer` is the next
+id of the same member."""
+
+RECALL = np.dtype(
+    [("horizon", "<i8"), ("oldest", "<i4"), ("newest", "<i4"), ("count", "<i4"), ("unused", "<i4")]
+)
+"""One member's ids, oldest to newest. Nothing sent at or before `horizon` is taken any more."""
+
+USED = np.dtype([("memos", "<i4"), ("ids_max", "<i4")])
+
+
+class Memory(NamedTuple):
+    """The client ids of all members."""
+
+    memos: np.ndarray
+    places: np.ndarray
+    recalls: np.ndarray
+    used: np.ndarray
+
+
+def empty_memory(ids_max: int = IDS_PER_MEMBER) -> Memory:
+    """Return a memory without ids, which will keep `ids_max` of each member."""
+    used = np.zeros(1, USED)
+    used["ids_max"] = ids_max
+    return Memory(
+        memos=np.zeros(1024, MEMO),
+        places=empty_places(2048),
+        recalls=np.zeros(16, RECALL),
+        used=used,
+    )
+
+
+@kernel
+def key_of_id(member: int, words: np.ndarray) -> int:
+    """Return the id under which a member's client id is noted."""
+    return scrambled(words[0] ^ scrambled(words[1] ^ scrambled(words[2] ^ scrambled(member))))
+
+
+@kernel
+def recall(memory: Memory, member: int, words: np.ndarray, key: int) -> int:
+    """Return the memo of a member's client id, or `NO_SLOT`."""
+    places = memory.places
+    mask = len(places) - 1
+    at = home_of(key, mask)
+    while places[at].slot != NO_SLOT:
+        if places[at].id == key:
+            memo = memory.memos[places[at].slot]
+            known = memo.client_id
+            same = known[0] == words[0] and known[1] == words[1] and known[2] == words[2]
+            if same and memo.member == member:
+                return places[at].slot
+        at = (at + 1) & mask
+    return NO_SLOT
+
+
+@kernel
+def note(memory: Memory, member: int, words: np.ndarray, key: int, sent_at: int) -> int:
+    """Remember a new client id; the member's oldest is forgotten if there are too many. Returns its memo."""
+    used = memory.used[0]
+    ids = memory.recalls[member]
+    if ids.count < used.ids_max:
+        slot = used.memos
+        used.memos = slot + 1
+        ids.count += 1
+        if ids.count == 1:
+            ids.oldest = slot
+    else:
+        slot = ids.oldest
+        gone = memory.memos[slot]
+        ids.horizon = max(ids.horizon, gone.sent_at)
+        ids.oldest = slot if gone.newer == NO_SLOT else gone.newer
+        forget(memory.places, key_of_id(member, gone.client_id), slot)
+    if ids.count > 1 and ids.newest != slot:
+        memory.memos[ids.newest].newer = slot
+    ids.newest = slot
+    memo = memory.memos[slot]
+    memo.client_id[0] = words[0]
+    memo.client_id[1] = words[1]
+    memo.client_id[2] = words[2]
+    memo.member = member
+    memo.sent_at = sent_at
+    memo.newer = NO_SLOT
+    memo.slot = NO_SLOT
+    remember(memory.places, key, slot)
+    return slot
+
+
+@kernel
+def note_all(memory: Memory, places: np.ndarray) -> None:
+    """Fill `places` with the ids of all memos in use."""
+    for slot in range(memory.used[0].memos):
+        memo = memory.memos[slot]
+        remember(places, key_of_id(memo.member, memo.client_id), slot)
+
+
+def note_memos(memory: Memory) -> Memory:
+    """Return the memory with a table twice as large from client id to memo."""
+    places = empty_places(2 * len(memory.places))
+    note_all(memory, places)
+    return memory._replace(places=places)

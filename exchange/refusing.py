@@ -1,0 +1,142 @@
+"""Why a command is refused: as it is written, by who asks, by what it would have to hold. A ladder each."""
+
+from __future__ import annotations
+
+from exchange.state import Core
+from matching.batch import fault_of
+from matching.kernel import kernel
+from matching.layout import Row
+from matching.vocabulary import NO_SLOT, NOTIONAL_MAX, PRICE_MAX, CommandKind, RejectReason, Role, Side
+from settlement.balances import account_of, most_it_costs
+from settlement.programmes import barred, plan
+
+
+@kernel
+def is_bare(command: Row) -> bool:
+    """Tell whether the fields that no order type of today reads are all empty."""
+    return (
+        command.instructions == 0
+        and command.self_trade == 0
+        and command.display_quantity == 0
+        and command.minimum_quantity == 0
+        and command.stop_price == 0
+        and command.trail == 0
+        and command.expires_at == 0
+    )
+
+
+@kernel
+def static_fault(core: Core, command: Row) -> int:
+    """Return why a command cannot be taken as it is written, whatever the balances, or NONE."""
+    if not 0 < command.member < core.ledger.totals[0].members:
+        return RejectReason.UNKNOWN_MEMBER
+    if command.kind == CommandKind.CANCEL:
+        return RejectReason.NONE
+    if command.kind != CommandKind.NEW:
+        return RejectReason.UNKNOWN_KIND
+    if command.client_id[0] == 0:
+        return RejectReason.CLIENT_ID_MISSING
+    if not is_bare(command):
+        return RejectReason.FIELD_NOT_SUPPORTED
+    return fault_of(core.book, command)
+
+
+@kernel
+def standing_fault(core: Core, command: Row) -> int:
+    """Return why this member may not place this order at all, or NONE. One line a rule."""
+    member = core.ledger.members[command.member]
+    if member.blocked != 0:
+        return RejectReason.MEMBER_BLOCKED
+    if member.role != Role.FIRM and member.role != Role.PROVIDER:
+        return RejectReason.ROLE_NOT_PERMITTED
+    domestic = core.ledger.listings[command.instrument].domestic
+    if member.domestic_only != 0 and domestic == 0 and command.side == Side.BUY:
+        return RejectReason.DOMESTIC_ONLY
+    if command.quantity > member.quantity_max:
+        return RejectReason.QUANTITY_ABOVE_LIMIT
+    if command.price * command.quantity > member.notional_max:
+        return RejectReason.NOTIONAL_ABOVE_LIMIT
+    if member.open_orders >= member.open_orders_max:
+        return RejectReason.OPEN_ORDERS_AT_LIMIT
+    if member.turnover > member.turnover_max - command.price * command.quantity:
+        return RejectReason.TURNOVER_AT_LIMIT
+    return RejectReason.NONE
+
+
+@kernel
+def open_stake(core: Core, command: Row) -> None:
+    """Begin an order's stake in the draft row: whose it is, and what it will be charged."""
+    stake = core.draft[0]
+    fees = core.ledger.fees[core.ledger.listings[command.instrument].kind]
+    stake.held = 0
+    stake.fees = 0
+    stake.maker_gross = 0
+    stake.taker_gross = 0
+    stake.subsidy_max = 0
+    stake.covered_gross = 0
+    stake.paid = 0
+    stake.reserved = 0
+    stake.cover = 0
+    stake.covered_price = 0
+    for word in range(3):
+        stake.client_id[word] = command.client_id[word]
+    stake.money = core.ledger.members[command.member].money
+    stake.credits = account_of(core.ledger, command.member, command.instrument + 1)
+    stake.programme = NO_SLOT
+    stake.usage = NO_SLOT
+    stake.rate = 0
+    stake.maker_fee = fees.maker
+    stake.taker_fee = fees.taker
+    stake.type = command.type
+
+
+@kernel
+def cover_fault(core: Core, command: Row, now: int) -> int:
+    """Work out in the draft what the order must hold; return why it cannot, or NONE."""
+    stake = core.draft[0]
+    ledger = core.ledger
+    if command.programme != NO_SLOT:
+        reason = barred(ledger, command, now)
+        if reason != RejectReason.NONE:
+            return reason
+        if plan(ledger, stake, command) <= 0:
+            return RejectReason.PROGRAMME_EXHAUSTED
+    if command.side == Side.SELL:
+        if ledger.accounts[stake.credits].available < command.quantity:
+            return RejectReason.CREDITS_NOT_AVAILABLE
+        stake.held = command.quantity
+        return RejectReason.NONE
+    stake.held = most_it_costs(stake, command.price, command.quantity)
+    if ledger.accounts[stake.money].available < stake.held:
+        return RejectReason.MONEY_NOT_AVAILABLE
+    return RejectReason.NONE
+
+
+@kernel
+def detail_of(core: Core, command: Row, reason: int) -> int:
+    """Return the number that a refusal speaks of, so that its remedy can name it."""
+    ledger = core.ledger
+    if reason == RejectReason.PRICE_TOO_LARGE:
+        return PRICE_MAX
+    if reason == RejectReason.PRICE_OFF_TICK:
+        return core.book.markets[command.instrument].tick
+    if reason == RejectReason.NOTIONAL_TOO_LARGE:
+        return NOTIONAL_MAX // command.price
+    if reason == RejectReason.CREDITS_NOT_AVAILABLE:
+        return ledger.accounts[core.draft[0].credits].available
+    if reason == RejectReason.MONEY_NOT_AVAILABLE:
+        return ledger.accounts[core.draft[0].money].available
+    if reason == RejectReason.PROGRAMME_EXHAUSTED:
+        return max(core.draft[0].subsidy_max, 0)
+    if not 0 < command.member < ledger.totals[0].members:
+        return 0
+    member = ledger.members[command.member]
+    if reason == RejectReason.QUANTITY_ABOVE_LIMIT:
+        return member.quantity_max
+    if reason == RejectReason.NOTIONAL_ABOVE_LIMIT:
+        return member.notional_max
+    if reason == RejectReason.OPEN_ORDERS_AT_LIMIT:
+        return member.open_orders_max
+    if reason == RejectReason.TURNOVER_AT_LIMIT:
+        return max(member.turnover_max - member.turnover, 0)
+    return 0

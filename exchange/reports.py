@@ -1,0 +1,148 @@
+"""Execution reports made from a batch's outcome: each member is told of its own orders, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from exchange.protocol.arrays import REPORT
+from exchange.state import Core
+from matching.kernel import kernel
+from matching.layout import Row
+from matching.vocabulary import EventKind, RejectReason
+
+
+@kernel
+def write_reports(events: np.ndarray, effects: np.ndarray, reports: np.ndarray, members: np.ndarray) -> int:
+    """Write one report an event, and a second one to the maker of a trade; return how many."""
+    count = 0
+    for at in range(len(events)):
+        event = events[at]
+        effect = effects[at]
+        report = reports[count]
+        members[count] = effect.member
+        begin_report(report, event, effect)
+        report.maker = 0
+        report.state = effect.state
+        report.type = effect.type
+        report.programme = effect.programme
+        report.order = event.order
+        report.leaves = event.leaves
+        report.filled = effect.filled
+        report.gross = effect.gross
+        report.paid = effect.paid
+        report.fee = effect.fee
+        for word in range(3):
+            report.client_id[word] = effect.client_id[word]
+        count += 1
+        if event.kind != EventKind.TRADED:
+            continue
+        report.subsidy = effect.subsidy if event.side == 0 else 0
+        report = reports[count]
+        members[count] = effect.maker_member
+        begin_report(report, event, effect)
+        report.maker = 1
+        report.side = 1 - event.side
+        report.state = effect.maker_state
+        report.type = 0
+        report.programme = effect.maker_programme
+        report.order = event.maker_order
+        report.leaves = event.maker_leaves
+        report.filled = effect.maker_filled
+        report.gross = effect.maker_gross
+        report.paid = effect.maker_paid
+        report.fee = effect.maker_fee
+        report.subsidy = effect.subsidy if event.side == 1 else 0
+        for word in range(3):
+            report.client_id[word] = effect.maker_client_id[word]
+        count += 1
+    return count
+
+
+@kernel
+def begin_report(report: Row, event: Row, effect: Row) -> None:
+    """Write what both sides of an event are told alike."""
+    report.kind = event.kind
+    report.side = event.side
+    report.reason = event.reason
+    report.time_in_force = effect.time_in_force
+    report.unused = 0
+    report.instrument = event.instrument
+    report.sequence = effect.sequence
+    report.time = effect.time
+    report.price = event.price
+    report.quantity = event.quantity
+    report.subsidy = effect.subsidy
+    report.trade = effect.trade
+    report.detail = effect.detail
+
+
+def by_member(events: np.ndarray, effects: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each member that an outcome concerns, with its reports (dtype `REPORT`) in order."""
+    reports = np.empty(2 * len(events), REPORT)
+    members = np.empty(2 * len(events), np.int32)
+    count = write_reports(events, effects, reports, members)
+    reports, members = reports[:count], members[:count]
+    if count and (members == members[0]).all():
+        yield int(members[0]), reports
+        return
+    order = np.argsort(members, kind="stable")
+    ranked = members[order]
+    starts = np.flatnonzero(np.diff(ranked, prepend=-2))
+    for start, end in zip(starts, [*starts[1:], count], strict=True):
+        yield int(ranked[start]), reports[order[start:end]]
+
+
+def refusals(commands: np.ndarray, faults: np.ndarray, details: np.ndarray) -> np.ndarray:
+    """Return REPORT rows that refuse `commands` before they were given a sequence (which stays 0)."""
+    reports = np.zeros(len(commands), REPORT)
+    for name in ("side", "type", "time_in_force", "instrument", "programme", "client_id"):
+        reports[name] = commands[name]
+    reports["order"] = np.where(commands["kind"] == 1, commands["order"], 0)
+    reports["price"] = commands["price"]
+    reports["quantity"] = commands["quantity"]
+    reports["kind"] = EventKind.REJECTED
+    reports["state"] = 4
+    reports["reason"] = faults
+    reports["detail"] = details
+    return reports
+
+
+@kernel
+def write_open_orders(core: Core, member: int, reports: np.ndarray) -> int:
+    """Write one report of kind ACCEPTED for each open order of a member; return how many."""
+    count = 0
+    for slot in range(core.book.counts[0].orders_used):
+        order = core.book.orders[slot]
+        if order.leaves > 0 and order.member == member:
+            stake = core.ledger.stakes[slot]
+            report = reports[count]
+            report.kind = EventKind.ACCEPTED
+            report.side = order.side
+            report.reason = RejectReason.NONE
+            report.type = stake.type
+            report.time_in_force = order.time_in_force
+            report.instrument = order.instrument
+            report.programme = stake.programme
+            report.sequence = order.id
+            report.order = order.id
+            report.price = order.price
+            report.quantity = order.quantity
+            report.leaves = order.leaves
+            report.filled = order.quantity - order.leaves
+            report.gross = stake.maker_gross + stake.taker_gross
+            report.paid = stake.paid
+            report.fee = stake.fees
+            report.subsidy = stake.reserved
+            for word in range(3):
+                report.client_id[word] = stake.client_id[word]
+            count += 1
+    return count
+
+
+def open_orders(core: Core, member: int) -> np.ndarray:
+    """Return a member's open orders as REPORT rows, oldest slot first."""
+    reports = np.zeros(int(core.ledger.members[member]["open_orders"]), REPORT)
+    count = write_open_orders(core, member, reports)
+    return reports[:count]

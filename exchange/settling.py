@@ -1,0 +1,155 @@
+"""What an event of the book means in money: trades settle, ended orders release what they held."""
+
+from __future__ import annotations
+
+from exchange.state import Core, Output
+from matching.kernel import kernel
+from matching.layout import Row
+from matching.vocabulary import NO_SLOT, EventKind, OrderState, Side
+from settlement.balances import fee_of, most_it_costs, release_buy, release_sell, settle_buy, settle_sell
+from settlement.programmes import pay, release
+
+
+@kernel
+def blank_effect(effect: Row, command: Row) -> None:
+    """Write what every effect of a command bears, and zeros in the rest."""
+    effect.entry = 0
+    effect.trade = 0
+    effect.filled = 0
+    effect.gross = 0
+    effect.paid = 0
+    effect.fee = 0
+    effect.maker_filled = 0
+    effect.maker_gross = 0
+    effect.maker_paid = 0
+    effect.maker_fee = 0
+    effect.subsidy = 0
+    effect.detail = 0
+    effect.member = command.member
+    effect.maker_member = NO_SLOT
+    effect.programme = command.programme
+    effect.maker_programme = NO_SLOT
+    effect.type = command.type
+    effect.time_in_force = command.time_in_force
+    effect.state = OrderState.OPEN
+    effect.maker_state = OrderState.OPEN
+    for word in range(3):
+        effect.client_id[word] = command.client_id[word]
+        effect.maker_client_id[word] = 0
+
+
+@kernel
+def name_order(core: Core, slot: int, effect: Row) -> None:
+    """Write whose order an effect speaks of, and its totals so far."""
+    order = core.book.orders[slot]
+    stake = core.ledger.stakes[slot]
+    effect.member = order.member
+    effect.programme = stake.programme
+    effect.type = stake.type
+    effect.time_in_force = order.time_in_force
+    effect.gross = stake.maker_gross + stake.taker_gross
+    effect.paid = stake.paid
+    for word in range(3):
+        effect.client_id[word] = stake.client_id[word]
+
+
+@kernel
+def settle(core: Core, command: Row, output: Output, start: int, end: int) -> int:
+    """Settle the events from `start` to `end`, that the book wrote for one command."""
+    for at in range(start, end):
+        blank_effect(output.effects[at], command)
+        kind = output.events[at].kind
+        if kind == EventKind.TRADED:
+            settle_trade(core, output.events[at], output.effects[at])
+        elif kind == EventKind.CANCELLED:
+            settle_end(core, OrderState.CANCELLED, output.events[at], output.effects[at])
+        elif kind == EventKind.EXPIRED:
+            settle_end(core, OrderState.EXPIRED, output.events[at], output.effects[at])
+    return end
+
+
+@kernel
+def settle_trade(core: Core, event: Row, effect: Row) -> None:
+    """Move money and credits between the two orders of a trade; pay the programme's part."""
+    ledger = core.ledger
+    totals = ledger.totals[0]
+    totals.trades += 1
+    totals.entries += 1
+    amount = event.price * event.quantity
+    taker_fee = fee_of(ledger.stakes[event.slot], amount, False)
+    maker_fee = fee_of(ledger.stakes[event.maker_slot], amount, True)
+    if event.side == Side.BUY:
+        paid = fill_buy(core, event.slot, event, event.leaves, taker_fee)
+        settle_sell(ledger, event.maker_slot, amount - maker_fee, event.quantity)
+    else:
+        paid = fill_buy(core, event.maker_slot, event, event.maker_leaves, maker_fee)
+        settle_sell(ledger, event.slot, amount - taker_fee, event.quantity)
+    name_order(core, event.slot, effect)
+    maker = core.book.orders[event.maker_slot]
+    maker_stake = ledger.stakes[event.maker_slot]
+    effect.entry = totals.entries
+    effect.trade = totals.trades
+    effect.filled = core.book.orders[event.slot].quantity - event.leaves
+    effect.fee = taker_fee
+    effect.maker_filled = maker.quantity - event.maker_leaves
+    effect.maker_gross = maker_stake.maker_gross + maker_stake.taker_gross
+    effect.maker_paid = maker_stake.paid
+    effect.maker_fee = maker_fee
+    effect.subsidy = paid
+    effect.maker_member = maker.member
+    effect.maker_programme = maker_stake.programme
+    for word in range(3):
+        effect.maker_client_id[word] = maker_stake.client_id[word]
+    ledger.members[effect.member].turnover += amount
+    ledger.members[effect.maker_member].turnover += amount
+    if event.leaves == 0:
+        effect.state = OrderState.FILLED
+        close(core, event.slot, 0, OrderState.FILLED)
+    if event.maker_leaves == 0:
+        effect.maker_state = OrderState.FILLED
+        close(core, event.maker_slot, 0, OrderState.FILLED)
+
+
+@kernel
+def fill_buy(core: Core, slot: int, event: Row, leaves: int, fee: int) -> int:
+    """Settle a buy's side of a trade; return what its programme paid."""
+    ledger = core.ledger
+    stake = ledger.stakes[slot]
+    paid = 0
+    if stake.programme != NO_SLOT:
+        paid = pay(ledger, stake, event.price, event.quantity)
+    held = most_it_costs(stake, core.book.orders[slot].price, leaves)
+    cost = event.price * event.quantity + fee - paid
+    settle_buy(ledger, slot, cost, event.quantity, held)
+    return paid
+
+
+@kernel
+def settle_end(core: Core, state: int, event: Row, effect: Row) -> None:
+    """Release what an order had at stake that ended with lots still open."""
+    name_order(core, event.slot, effect)
+    effect.filled = core.book.orders[event.slot].quantity - event.quantity
+    effect.state = state
+    close(core, event.slot, event.quantity, state)
+
+
+@kernel
+def close(core: Core, slot: int, unfilled: int, state: int) -> None:
+    """Release an ended order's hold and reservation, and remember how it ended."""
+    ledger = core.ledger
+    order = core.book.orders[slot]
+    stake = ledger.stakes[slot]
+    if stake.programme != NO_SLOT:
+        release(ledger, stake)
+    if order.side == Side.BUY:
+        release_buy(ledger, slot)
+    else:
+        release_sell(ledger, slot)
+    ledger.members[order.member].open_orders -= 1
+    memo = core.memory.memos[stake.memo]
+    if memo.order == order.id and memo.slot == slot:
+        memo.slot = NO_SLOT
+        memo.state = state
+        memo.filled = order.quantity - unfilled
+        memo.gross = stake.maker_gross + stake.taker_gross
+        memo.paid = stake.paid
