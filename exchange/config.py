@@ -17,6 +17,13 @@ BATCH_MESSAGES_MAX = 4_096
 FLUSH_SECONDS = 0.05
 """The settlement store commits at most 20 times a second: each commit costs a sync of its own."""
 
+PENDING_ROWS_MAX = 200_000
+"""A store that catches up commits this often at the least: a bound on memory, large enough that the
+cost of a commit does not show."""
+
+QUERIES_WAITING_MAX = 64
+"""Most queries that wait for the settlement's desk; one more is refused at once."""
+
 ANNOUNCE_SECONDS = 0.1
 """How often a quiet sequencer repeats how far the journal has come, for followers that just began."""
 

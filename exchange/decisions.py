@@ -265,7 +265,7 @@ class Decision:
         slot = account_of(self.core.ledger, provider, index + 1)
         self.core.ledger.accounts[slot]["available"] += act.lots
         asset = index + 1
-        self.post("issue", (provider, "free", asset, act.lots), (HOUSE, "issued", asset, -act.lots))
+        self.post("issue", (provider, "free", asset, act.lots), (HOUSE, "outside", asset, -act.lots))
         return RejectReason.NONE
 
     def set_phase(self, act: SetPhase) -> RejectReason:

@@ -7,15 +7,17 @@ file that holds kernels, and after the interpreter and the Numba that compiled t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+import numpy as np
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -32,7 +34,7 @@ _DIGESTS_KEPT = 3
 
 def kernel_sources() -> list[Path]:
     """Return every file that holds kernels, in a fixed order."""
-    folders = (_ROOT / "matching", _ROOT / "settlement", _ROOT / "exchange")
+    folders = (_ROOT / "matching", _ROOT / "feeds", _ROOT / "settlement", _ROOT / "exchange")
     return [
         path
         for folder in folders
@@ -67,6 +69,8 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     (`_nrt=False`), and into their callers: on a stream of new orders and cancels, 507 ns a command
     became 70 without the counts, and 39 when inlined as well.
     """
+    if not COMPILED:
+        return _plain(function)
     before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
     try:
@@ -74,6 +78,25 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
         return cast(Callable[P, R], compiled)
     finally:
         numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
+
+
+def _plain(function: Callable[P, R]) -> Callable[P, R]:
+    """Let `function` run as it is written: rows of plain arrays know no attributes, records do."""
+
+    @functools.wraps(function)
+    def run(*arguments: P.args, **named: P.kwargs) -> R:
+        assert not named, "kernels take their arguments by place"
+        return function(*(_with_records(argument) for argument in arguments))  # type: ignore[call-arg]
+
+    return run
+
+
+def _with_records(argument: Any) -> Any:
+    if isinstance(argument, tuple) and hasattr(argument, "_fields"):
+        return argument._make(_with_records(part) for part in argument)
+    if isinstance(argument, np.ndarray) and argument.dtype.names and not isinstance(argument, np.recarray):
+        return argument.view(np.recarray)
+    return argument
 
 
 def is_cached() -> bool:

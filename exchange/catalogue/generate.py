@@ -120,9 +120,7 @@ class PriceLists(NamedTuple):
 def make_catalogue() -> tuple[Instrument, ...]:
     """Return the standard catalogue, made anew from the files beside this one."""
     lists = read_price_lists()
-    models = (
-        model_instrument(row, lists) for row in read_rows(FOLDER / "selection.csv", Selection)
-    )
+    models = (model_instrument(row, lists) for row in read_rows(FOLDER / "selection.csv", Selection))
     samples = (sample_instrument(row) for row in read_rows(FOLDER / "samples.csv", Sample))
     instruments = (*models, *samples)
     require_sound(instruments)
@@ -252,9 +250,7 @@ def read_price_lists() -> PriceLists:
     )
 
 
-def find_fact(
-    symbol: str, source: str, price_list: str, model: str, lists: PriceLists
-) -> PriceFact:
+def find_fact(symbol: str, source: str, price_list: str, model: str, lists: PriceLists) -> PriceFact:
     """Return what a list asks for a model, or raise `ValueError` that says where to look."""
     if source == PACKAGE:
         fact = package_fact(price_list, model)

@@ -1,0 +1,1 @@
+"""What the exchange costs, measured: kernels, the whole core, durable end to end, each beside a peer."""

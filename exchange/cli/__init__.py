@@ -1,0 +1,8 @@
+"""The command `bourse`: a thin face over the client, the venue and its log."""
+
+from __future__ import annotations
+
+from exchange.cli.base import bourse, main
+from exchange.cli import analyst, firm, log, operator  # noqa: F401  each adds its commands
+
+__all__ = ["bourse", "main"]

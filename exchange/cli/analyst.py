@@ -1,0 +1,136 @@
+"""What an analyst asks: the book, trades, bars, SQL, and the settlement report."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from exchange.cli.base import bourse, connected, print_json, print_table, with_json, with_profile
+from exchange.client.instruments import yuan
+from exchange.profiles import load_profile
+
+MONEY_COLUMNS = {"open", "high", "low", "close", "price"}
+
+
+@bourse.command(epilog="Example: bourse book QWEN3-MAX --depth 5")
+@click.argument("instrument")
+@click.option("--depth", default=10, show_default=True, help="Levels of each side.")
+@with_profile("sandbox")
+@with_json
+def book(instrument: str, depth: int, profile: str, *, as_json: bool) -> None:
+    """Show the price levels of an instrument, from the public feed."""
+    from exchange.marketdata import read_book
+
+    with connected(profile) as exchange:
+        index = exchange.instruments[instrument].index
+    seen = read_book(load_profile(profile), index, time.monotonic() + 5.0)
+    bids, asks = seen.bids[:depth], seen.asks[:depth]
+    if as_json:
+        print_json({"instrument": instrument, "sequence": seen.sequence, "bids": bids, "asks": asks})
+        return
+    rows = []
+    for at in range(max(len(bids), len(asks))):
+        bid = bids[at] if at < len(bids) else None
+        ask = asks[at] if at < len(asks) else None
+        rows.append(
+            (
+                bid[1] if bid else "",
+                yuan(bid[0]) if bid else "",
+                yuan(ask[0]) if ask else "",
+                ask[1] if ask else "",
+            )
+        )
+    print_table(f"{instrument} (yuan a lot, lots)", ("lots", "bid", "ask", "lots "), rows)
+
+
+@bourse.command(epilog="Example: bourse trades QWEN3-MAX --limit 20")
+@click.argument("instrument")
+@click.option("--limit", default=20, show_default=True, help="At most so many, the newest.")
+@with_profile("sandbox")
+@with_json
+def trades(instrument: str, limit: int, profile: str, *, as_json: bool) -> None:
+    """List the newest trades of an instrument."""
+    with connected(profile) as exchange:
+        rows = exchange.history.trades(exchange.instruments[instrument].symbol, limit=limit).rows()
+    _show_history(f"{instrument}: {len(rows)} trades", rows, as_json=as_json)
+
+
+@bourse.command(epilog="Example: bourse bars QWEN3-MAX --limit 60")
+@click.argument("instrument")
+@click.option("--interval", default="1m", type=click.Choice(["1m"]), show_default=True)
+@click.option("--limit", default=60, show_default=True, help="At most so many, the newest.")
+@with_profile("sandbox")
+@with_json
+def bars(instrument: str, interval: str, limit: int, profile: str, *, as_json: bool) -> None:
+    """List price bars of an instrument: open, high, low, close, volume."""
+    with connected(profile) as exchange:
+        symbol = exchange.instruments[instrument].symbol
+        rows = exchange.history.bars(symbol, interval, limit=limit).rows()
+    _show_history(f"{instrument}: {len(rows)} bars", rows, as_json=as_json)
+
+
+@bourse.command(
+    epilog='Example: bourse sql "select instrument, sum(quantity) from trades group by 1 order by 2 desc"'
+)
+@click.argument("statement")
+@with_profile("auditor")
+@with_json
+def sql(statement: str, profile: str, *, as_json: bool) -> None:
+    """Ask the settlement store in SQL; it is read only, and answers while the market trades."""
+    with connected(profile) as exchange:
+        rows = exchange.history.sql(statement).rows()
+    if as_json:
+        print_json({"rows": rows})
+    else:
+        print_table(f"{len(rows)} rows", tuple(rows[0]) if rows else (), [row.values() for row in rows])
+
+
+@bourse.command(epilog="Example: bourse status --json")
+@with_profile("sandbox")
+@with_json
+def status(profile: str, *, as_json: bool) -> None:
+    """Show how the venue is: sequence, orders, trades, programmes."""
+    with connected(profile) as exchange:
+        now = exchange.status()
+    facts: dict[str, object] = {
+        "sequence": now.sequence,
+        "members": now.members,
+        "instruments": now.instruments,
+        "open_orders": now.open_orders,
+        "trades": now.trades,
+        "journal_bytes": now.journal_bytes,
+        "rules_version": now.rules_version,
+    }
+    if as_json:
+        facts["programmes"] = [
+            {"programme": one.code, "budget": one.budget, "uncommitted": one.uncommitted,
+             "reserved": one.reserved, "paid": one.paid, "vested": one.vested}
+            for one in now.programmes
+        ]  # fmt: skip
+        print_json(facts)
+        return
+    print_table("venue", ("what", "now"), list(facts.items()))
+    print_table(
+        "programmes (yuan)",
+        ("programme", "budget", "uncommitted", "reserved", "paid", "vested"),
+        [
+            (one.code, *map(yuan, (one.budget, one.uncommitted, one.reserved, one.paid, one.vested)))
+            for one in now.programmes
+        ],
+    )
+
+
+def _show_history(title: str, rows: list[dict[str, object]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"rows": rows})
+        return
+    columns = tuple(rows[0]) if rows else ()
+    print_table(
+        title,
+        columns,
+        [
+            [yuan(int(str(cell))) if name in MONEY_COLUMNS else cell for name, cell in row.items()]
+            for row in rows
+        ],
+    )

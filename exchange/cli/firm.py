@@ -1,0 +1,241 @@
+"""What a firm does: look at its account, place and cancel orders, see its fills."""
+
+from __future__ import annotations
+
+import click
+
+from exchange.cli.base import bourse, connected, print_json, print_table, with_json, with_profile
+from exchange.client import Order
+from exchange.client.instruments import yuan
+
+ORDER_COLUMNS = (
+    "order",
+    "client id",
+    "instrument",
+    "side",
+    "price",
+    "quantity",
+    "filled",
+    "leaves",
+    "state",
+    "subsidy",
+)
+
+
+def order_row(order: Order) -> tuple[object, ...]:
+    """Return an order as a line of a table: prices and amounts in yuan, quantities in lots."""
+    return (
+        order.id,
+        order.client_id,
+        order.instrument,
+        order.side.name.lower(),
+        yuan(order.price),
+        order.quantity,
+        order.filled,
+        order.leaves,
+        order.state.name.lower(),
+        yuan(order.subsidy),
+    )
+
+
+def order_facts(order: Order) -> dict[str, object]:
+    """Return an order as JSON: amounts in hao, quantities in lots."""
+    return {
+        "order": order.id,
+        "client_id": order.client_id,
+        "instrument": order.instrument,
+        "side": order.side.name.lower(),
+        "price": order.price,
+        "quantity": order.quantity,
+        "filled": order.filled,
+        "leaves": order.leaves,
+        "state": order.state.name.lower(),
+        "subsidy": order.subsidy,
+        "sequence": order.sequence,
+    }
+
+
+def show_order(order: Order, *, as_json: bool) -> None:
+    """Print one order."""
+    if as_json:
+        print_json(order_facts(order))
+    else:
+        print_table("order", ORDER_COLUMNS, [order_row(order)])
+
+
+@bourse.command(epilog="Example: bourse account --as sandbox")
+@with_profile("sandbox")
+@with_json
+def account(profile: str, *, as_json: bool) -> None:
+    """Show money, credits, and what programmes still pay."""
+    with connected(profile) as exchange:
+        owned = exchange.account()
+    if as_json:
+        print_json(
+            {
+                "member": exchange.member,
+                "sequence": owned.sequence,
+                "money": {"available": owned.money.available, "held": owned.money.held},
+                "credits": {
+                    symbol: {
+                        "available": credit.available,
+                        "held": credit.held,
+                        "restricted": credit.restricted,
+                    }
+                    for symbol, credit in owned.credits.items()
+                },
+                "programmes": [
+                    {"programme": left.code, "cap_left": left.cap_left, "uncommitted": left.uncommitted}
+                    for left in owned.programmes
+                ],
+            }
+        )
+        return
+    rows: list[tuple[object, ...]] = [
+        ("money (yuan)", yuan(owned.money.available), yuan(owned.money.held), "")
+    ]
+    rows += [
+        (symbol, credit.available, credit.held, credit.restricted)
+        for symbol, credit in owned.credits.items()
+    ]
+    print_table(f"{exchange.member}", ("asset", "available", "held", "restricted"), rows)
+    print_table(
+        "programmes (yuan)",
+        ("programme", "cap left", "budget left"),
+        [(left.code, yuan(left.cap_left), yuan(left.uncommitted)) for left in owned.programmes],
+    )
+
+
+@bourse.command(epilog='Example: bourse instruments --kind model --match qwen')
+@with_profile("sandbox")
+@click.option("--kind", type=click.Choice(["model", "agent", "compute"]), help="Only this kind.")
+@click.option("--match", "text", default="", help="Only symbols or names with this text.")
+@with_json
+def instruments(profile: str, kind: str | None, text: str, *, as_json: bool) -> None:
+    """List what is traded: symbol, kind, provider, tick and list price."""
+    with connected(profile) as exchange:
+        listed = [
+            instrument
+            for instrument in exchange.instruments.values()
+            if (kind is None or instrument.listing.kind == kind)
+            and text.lower() in f"{instrument.symbol} {instrument.listing.name}".lower()
+        ]
+    if as_json:
+        print_json(
+            {
+                "instruments": [
+                    {
+                        "symbol": one.symbol,
+                        "kind": one.listing.kind,
+                        "provider": one.listing.provider,
+                        "tick": one.tick,
+                        "list_price": one.listing.list_price,
+                        "domestic": one.listing.domestic,
+                    }
+                    for one in listed
+                ]
+            }
+        )
+        return
+    print_table(
+        f"{len(listed)} instruments (yuan a lot)",
+        ("symbol", "kind", "provider", "tick", "list price", "domestic"),
+        [
+            (
+                one.symbol,
+                one.listing.kind,
+                one.listing.provider,
+                yuan(one.tick),
+                yuan(one.listing.list_price),
+                "yes" if one.listing.domestic else "no",
+            )
+            for one in listed
+        ],
+    )
+
+
+@bourse.command(
+    epilog="Example: bourse place buy QWEN3-MAX 250 12.35 --programme HZ-VOUCHER-2026 --id rebal-0001"
+)
+@click.argument("side", type=click.Choice(["buy", "sell"]))
+@click.argument("instrument")
+@click.argument("quantity", type=int)
+@click.argument("price")
+@click.option("--programme", help="Programme that is to pay its part of a buy.")
+@click.option("--tif", type=click.Choice(["gtc", "day", "ioc"]), help="Time in force.")
+@click.option("--id", "client_id", help="Your own id, 1 to 24 characters; sent twice, it is one order.")
+@with_profile("sandbox")
+@with_json
+def place(
+    side: str,
+    instrument: str,
+    quantity: int,
+    price: str,
+    programme: str | None,
+    tif: str | None,
+    client_id: str | None,
+    profile: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Place a limit order: QUANTITY in lots, PRICE in yuan a lot."""
+    with connected(profile) as exchange:
+        traded = exchange.instruments[instrument]
+        make = traded.buy if side == "buy" else traded.sell
+        ticket = make(quantity, limit=price, programme=programme, time_in_force=tif)
+        show_order(exchange.place(ticket, client_id=client_id), as_json=as_json)
+
+
+@bourse.command(epilog="Example: bourse cancel 20417")
+@click.argument("order", type=int)
+@with_profile("sandbox")
+@with_json
+def cancel(order: int, profile: str, *, as_json: bool) -> None:
+    """Cancel one of your open orders by the venue's number."""
+    with connected(profile) as exchange:
+        show_order(exchange.cancel(order), as_json=as_json)
+
+
+@bourse.command(epilog="Example: bourse orders --as sandbox")
+@with_profile("sandbox")
+@with_json
+def orders(profile: str, *, as_json: bool) -> None:
+    """List your open orders."""
+    with connected(profile) as exchange:
+        resting = exchange.orders()
+    if as_json:
+        print_json({"orders": [order_facts(order) for order in resting]})
+    else:
+        print_table(f"{len(resting)} open orders", ORDER_COLUMNS, map(order_row, resting))
+
+
+@bourse.command(epilog="Example: bourse fills --since 20417")
+@click.option("--since", default=0, help="Only fills after this sequence.")
+@click.option("--limit", default=50, show_default=True, help="At most so many, the newest.")
+@with_profile("sandbox")
+@with_json
+def fills(since: int, limit: int, profile: str, *, as_json: bool) -> None:
+    """List your fills: price, quantity, fee, and what a programme paid."""
+    with connected(profile) as exchange:
+        rows = exchange.history.fills(since=since, limit=limit).rows()
+    if as_json:
+        print_json({"fills": rows})
+        return
+    print_table(
+        f"{len(rows)} fills (yuan)",
+        ("sequence", "trade", "order", "instrument", "side", "price", "quantity", "fee", "subsidy"),
+        [
+            (
+                row["sequence"],
+                row["trade"],
+                row["order"],
+                row["instrument"],
+                row["side"],
+                yuan(row["price"]),
+                row["quantity"],
+                yuan(row["fee"]),
+                yuan(row["subsidy"]),
+            )
+            for row in rows
+        ],
+    )

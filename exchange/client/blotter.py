@@ -1,0 +1,221 @@
+"""A session's own orders, brought up to date by each report that the venue sends."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+
+from exchange.client.answers import Fill, Order
+from exchange.client.errors import BadInput, OrderRejected
+from exchange.client.fillbook import FillBook
+from exchange.client.refusals import rejection_of
+from exchange.protocol.messages import Orders, Welcome
+from exchange.protocol.records import REPORT_STRUCT, Report
+from matching.vocabulary import EventKind, OrderState, Side, TimeInForce
+
+ENDED_KEPT_MAX = 65_536
+"""How many ended orders a session remembers, the latest; open ones are all remembered."""
+
+_STATES = tuple(OrderState)
+_SIDES = tuple(Side)
+_LASTING = {int(word): word for word in TimeInForce}
+
+
+class Blotter:
+    """Orders by id as they were last told, open and lately ended, and the fills they had."""
+
+    def __init__(self, ended_kept_max: int = ENDED_KEPT_MAX) -> None:
+        self.orders: dict[int, Order] = {}
+        self.fills = FillBook()
+        self.member = ""
+        self.instrument_numbers: dict[str, int] = {}
+        self.programme_numbers: dict[str, int] = {}
+        self._symbols: dict[int, str] = {}
+        self._codes: dict[int, str] = {}
+        self._ended: deque[int] = deque()
+        self._ended_kept_max = ended_kept_max
+
+    def learn(self, welcome: Welcome) -> None:
+        """Learn the numbers under which reports name instruments and programmes."""
+        self.member = welcome.member
+        self._symbols = {row.index: row.instrument.symbol for row in welcome.instruments}
+        self._codes = {row.index: row.code for row in welcome.programmes}
+        self.instrument_numbers = {symbol: index for index, symbol in self._symbols.items()}
+        self.programme_numbers = {code: index for index, code in self._codes.items()}
+
+    def open_orders(self) -> Iterator[Order]:
+        """Return the orders that are open as far as was heard."""
+        return (order for order in self.orders.values() if order.state is OrderState.OPEN)
+
+    def order(self, order_id: int) -> Order:
+        """Return an order as it was last told. Raises `BadInput` for one never heard of."""
+        found = self.orders.get(order_id)
+        if found is None:
+            raise BadInput(
+                f"order {order_id!r} was not told of in this session, or long ago",
+                field="order",
+                value=order_id,
+                remedy="ask ex.orders() for the open ones, ex.history for all",
+            )
+        return found
+
+    def latest(self, order: Order) -> Order:
+        """Return what was heard last of an order."""
+        return self.orders.get(order.id, order)
+
+    # --- what reports tell ---------------------------------------------------------------------
+
+    def hear(self, report: Report) -> Order | None:
+        """Take one report in. Returns the order that it tells of, None for one not known here."""
+        match report.kind:
+            case EventKind.ACCEPTED:
+                return self._accept(report)
+            case EventKind.TRADED:
+                return self._trade(report)
+            case EventKind.CANCELLED | EventKind.EXPIRED:
+                return self._end(report)
+            case EventKind.KNOWN if report.order:
+                return self._recall(report)
+            case _:
+                return self.orders.get(report.order)
+
+    def relist(self, answer: Orders) -> tuple[list[Order], list[Order]]:
+        """Take in the list of open orders: return it, and those believed open that are not on it."""
+        listed = []
+        for row in REPORT_STRUCT.iter_unpack(answer.reports):
+            report = Report._make(row)._replace(sequence=answer.sequence)
+            listed.append(self._state(report, report.price, report.fee, report.subsidy))
+        ids = {order.id for order in listed}
+        ended = [
+            order
+            for order in self.open_orders()
+            if order.id not in ids and order.id <= answer.sequence
+        ]
+        return listed, ended
+
+    def forget(self, order_id: int) -> None:
+        """Know nothing of an order any more."""
+        self.orders.pop(order_id, None)
+
+    def rejection(self, report: Report) -> OrderRejected:
+        """Return a refusal in words, with what is known of the order that it speaks of."""
+        names = {
+            "instrument": self._symbol(report),
+            "programme": self._codes.get(report.programme, str(report.programme)),
+            "member": self.member,
+        }
+        error = rejection_of(report, _text(report.client_id), names)
+        error.order = self.orders.get(report.order)
+        return error
+
+    def _symbol(self, report: Report) -> str:
+        """Return an instrument's symbol; one listed since the logon goes by its number."""
+        return self._symbols.get(report.instrument) or f"#{report.instrument}"
+
+    def _accept(self, report: Report) -> Order:
+        known = self.orders.get(report.order)
+        return known or self._state(report, report.price, 0, report.subsidy)
+
+    def _state(self, report: Report, price: int, fees: int, reserved: int) -> Order:
+        """Make the order that a report tells in full, and keep it."""
+        order = Order(
+            report.order,
+            _text(report.client_id),
+            self._symbol(report),
+            _SIDES[report.side],
+            _STATES[report.state],
+            price,
+            report.quantity,
+            report.filled,
+            report.leaves,
+            report.gross,
+            fees,
+            report.paid,
+            reserved,
+            self._codes.get(report.programme),
+            _LASTING.get(report.time_in_force, TimeInForce.GTC),
+            report.sequence,
+            report.time,
+            report.kind == EventKind.KNOWN,
+        )
+        return self._keep(order)
+
+    def _trade(self, report: Report) -> Order | None:
+        self.fills.add(
+            Fill(
+                report.order,
+                _text(report.client_id),
+                self._symbol(report),
+                _SIDES[report.side],
+                report.trade,
+                report.price,
+                report.quantity,
+                report.subsidy,
+                report.fee,
+                report.maker != 0,
+                report.sequence,
+                report.time,
+            )
+        )
+        before = self.orders.get(report.order)
+        if before is None or report.filled <= before.filled:
+            return before  # placed elsewhere; or told already, in a list or in an answer to its id
+        reserved = before.reserved - report.subsidy if report.leaves else 0
+        return self._update(before, report, before.fees + report.fee, max(0, reserved))
+
+    def _end(self, report: Report) -> Order | None:
+        before = self.orders.get(report.order)
+        if before is None:  # placed elsewhere: what it was is what it had and what was taken back
+            total = report._replace(quantity=report.filled + report.quantity)
+            return self._state(total, report.price, report.fee, 0)
+        return self._update(before, report, before.fees + report.fee, 0)
+
+    def _recall(self, report: Report) -> Order:
+        """Take in the state of an order whose client id was sent again."""
+        before = self.orders.get(report.order)
+        if before is None:
+            return self._state(report, report.price, report.fee, report.subsidy)
+        reserved = before.reserved if report.leaves else 0
+        order = self._update(before, report, max(before.fees, report.fee), reserved)
+        return self._keep(msgspec.structs.replace(order, known=True))
+
+    def _update(self, before: Order, report: Report, fees: int, reserved: int) -> Order:
+        """Make the order's next state: its totals, and what they leave, are the report's."""
+        order = Order(
+            before.id,
+            before.client_id,
+            before.instrument,
+            before.side,
+            _STATES[report.state],
+            before.price,
+            before.quantity,
+            report.filled,
+            report.leaves,
+            report.gross,
+            fees,
+            report.paid,
+            reserved,
+            before.programme,
+            before.time_in_force,
+            report.sequence,
+            report.time,
+            before.known,
+        )
+        return self._keep(order)
+
+    def _keep(self, order: Order) -> Order:
+        before = self.orders.get(order.id)
+        self.orders[order.id] = order
+        was_open = before is None or before.state is OrderState.OPEN
+        if was_open and order.state is not OrderState.OPEN:
+            self._ended.append(order.id)
+            if len(self._ended) > self._ended_kept_max:
+                self.orders.pop(self._ended.popleft(), None)
+        return order
+
+
+def _text(client_id: bytes) -> str:
+    """Return a client id as text; one that another program wrote may hold any bytes."""
+    return client_id.rstrip(b"\0").decode("ascii", "backslashreplace")

@@ -1,0 +1,96 @@
+"""Commands as frames: what a member asks of its orders, in the records of the protocol."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+
+from exchange.client.answers import Order, unknown_name
+from exchange.client.errors import BadInput
+from exchange.client.tickets import OrderTicket
+from exchange.protocol.messages import COMMANDS
+from exchange.protocol.records import COMMAND_STRUCT, Command
+from matching.vocabulary import NO_SLOT, CommandKind, OrderType
+
+NEVER_NS = 0
+"""A time of sending so old that the venue takes no order of it: it only answers what it knows of its
+client id. So an order's state can be asked for without any risk of placing it."""
+
+
+def new_orders(
+    tickets: Iterable[OrderTicket],
+    client_ids: Iterable[bytes],
+    sent_ats: Iterable[int],
+    instruments: Mapping[str, int],
+    programmes: Mapping[str, int],
+) -> bytes:
+    """Return one frame that places `tickets`, each under its client id and time of sending (ns).
+
+    Raises `UnknownName` for what the venue does not list, `BadInput` for what no record can hold.
+    """
+    return _frame(
+        _new_order(ticket, client_id, sent_at, instruments, programmes)
+        for ticket, client_id, sent_at in zip(tickets, client_ids, sent_ats, strict=True)
+    )
+
+
+def _new_order(
+    ticket: OrderTicket,
+    client_id: bytes,
+    sent_at: int,
+    instruments: Mapping[str, int],
+    programmes: Mapping[str, int],
+) -> Command:
+    instrument = instruments.get(ticket.instrument)
+    if instrument is None:
+        raise unknown_name("instrument", ticket.instrument, instruments)
+    programme = NO_SLOT
+    if ticket.programme is not None:
+        programme = programmes.get(ticket.programme, NO_SLOT)
+        if programme == NO_SLOT:
+            raise unknown_name("programme", ticket.programme, programmes)
+    return Command(
+        kind=CommandKind.NEW,
+        side=ticket.side,
+        type=OrderType.LIMIT,
+        time_in_force=ticket.time_in_force,
+        instrument=instrument,
+        client_id=client_id,
+        price=ticket.price,
+        quantity=ticket.quantity,
+        programme=programme,
+        sent_at=sent_at,
+    )
+
+
+def cancels(order_ids: Iterable[int], sent_at: int) -> bytes:
+    """Return one frame that cancels orders. Raises `BadInput` for what no record can hold."""
+    return _frame(
+        Command(kind=CommandKind.CANCEL, order=order_id, sent_at=sent_at) for order_id in order_ids
+    )
+
+
+def recall(order: Order, client_id: bytes, instruments: Mapping[str, int]) -> bytes:
+    """Return one frame that asks what became of an order, and places none."""
+    command = Command(
+        kind=CommandKind.NEW,
+        side=order.side,
+        type=OrderType.LIMIT,
+        time_in_force=order.time_in_force,
+        instrument=instruments.get(order.instrument, 0),
+        client_id=client_id,
+        price=order.price,
+        quantity=order.quantity,
+        sent_at=NEVER_NS,
+    )
+    return _frame((command,))
+
+
+def _frame(commands: Iterable[Command]) -> bytes:
+    try:
+        return COMMANDS + b"".join([COMMAND_STRUCT.pack(*command) for command in commands])
+    except struct.error as error:
+        raise BadInput(
+            f"a field is no whole number that fits its record ({error})",
+            remedy="write tickets with instrument.buy and instrument.sell, ids as ints",
+        ) from error

@@ -1,0 +1,167 @@
+"""The client's socket: a DEALER under CURVE that knows bytes and connections, and no business.
+
+One thread owns a link. libzmq connects anew by itself; the link tells its conversation of it, so that
+nothing is said on a connection that does not know who speaks.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import struct
+from collections import deque
+from time import monotonic
+from typing import NamedTuple, Protocol
+
+import zmq
+
+from exchange.client.errors import ConnectionLost
+from exchange.client.requests import Said
+from exchange.profiles import Profile
+
+FRAMES_PER_TURN_MAX = 1024
+"""Most frames taken in one turn: a bound on the work between two looks at the clock."""
+
+_EVENT = struct.Struct("=HI")
+
+
+class Options(NamedTuple):
+    """What a link's socket is set to; the defaults suit a member on the venue's network."""
+
+    frames_waiting_max: int = 10_000
+    """High-water mark, each way. At the mark for sending the link waits; at the mark for receiving
+    libzmq reads no more from the network, and in the end the venue drops what it cannot send."""
+    linger_ms: int = 0
+    """What is unsent when a link closes is dropped: its caller has been told that it is unknown."""
+    message_bytes_max: int = 64 * 2**20
+    """Larger messages end the connection. The longest is the list of what is traded, or of orders."""
+    handshake_ms: int = 5_000
+    reconnect_ms: int = 100
+    """Longest wait before the first new attempt. It is drawn at random from half of it up, so that a
+    venue that comes back does not meet all of its members in one instant."""
+    reconnect_ms_max: int = 2_000
+    """The wait doubles with each attempt, up to this."""
+    probe_ms: int = 1_000
+    probe_patience_ms: int = 5_000
+    """A connection that dies without a word is noticed by pings (ZMTP's own), and made anew."""
+
+
+class Conversation(Protocol):
+    """What a link serves: see `exchange.client.session`."""
+
+    outbox: deque[Said]
+
+    def linked(self) -> None:
+        """Begin on a connection that has just come up."""
+
+    def cut(self) -> None:
+        """Note that the connection is gone."""
+
+    def denied(self) -> None:
+        """Note that the venue does not let this key in."""
+
+    def receive(self, frame: bytes) -> None:
+        """Take in one frame."""
+
+
+class Link:
+    """One socket for one conversation; belongs to one thread."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        profile: Profile,
+        options: Options,
+    ) -> None:
+        self.endpoint = endpoint
+        self.is_up = False
+        self._socket = _dealer(context, profile, options)
+        self._monitor = self._socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED
+        )
+        self._monitor.setsockopt(zmq.LINGER, 0)
+        self._poller = zmq.Poller()
+        self._poller.register(self._monitor, zmq.POLLIN)
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._socket.connect(endpoint)
+
+    def turn(self, conversation: Conversation, deadline: float) -> None:
+        """Say what is to be said and take in what has come, waiting for that until `deadline`.
+
+        `deadline` is by `time.monotonic`. Raises `ConnectionLost` if the link was closed.
+        """
+        if self._socket.closed:
+            raise ConnectionLost(
+                f"this session with {self.endpoint} was closed", remedy="open a new one"
+            )
+        self._watch(conversation)
+        wake_for = zmq.POLLIN if self._say(conversation) else zmq.POLLIN | zmq.POLLOUT
+        self._poller.modify(self._socket, wake_for)
+        patience_ms = math.ceil(max(0.0, deadline - monotonic()) * 1_000)
+        if self._poller.poll(patience_ms):
+            self._watch(conversation)
+            self._hear(conversation)
+
+    def _watch(self, conversation: Conversation) -> None:
+        """Tell the conversation of connections that came and went."""
+        while self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+            event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self.is_up = True
+                conversation.linked()
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                conversation.denied()
+            elif event == zmq.EVENT_DISCONNECTED and self.is_up:
+                self.is_up = False
+                conversation.cut()
+
+    def _say(self, conversation: Conversation) -> bool:
+        """Hand over what is to be said. Returns whether all of it was."""
+        outbox = conversation.outbox
+        while outbox:
+            try:
+                self._socket.send(outbox[0].frame, zmq.NOBLOCK)
+            except zmq.Again:
+                return False
+            outbox.popleft().handed = True
+        return True
+
+    def _hear(self, conversation: Conversation) -> None:
+        for _ in range(FRAMES_PER_TURN_MAX):
+            try:
+                frame = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            conversation.receive(frame)
+
+    def close(self) -> None:
+        """Close the socket. What was not sent is dropped."""
+        self._socket.disable_monitor()
+        self._monitor.close()
+        self._socket.close()
+
+
+def _dealer(
+    context: zmq.Context[zmq.Socket[bytes]], profile: Profile, options: Options
+) -> zmq.Socket[bytes]:
+    """Return a socket with everything set, not connected yet.
+
+    It bears no routing id of its own: the venue gives each connection one, and goes by its key.
+    """
+    socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.SNDHWM, options.frames_waiting_max)
+    socket.setsockopt(zmq.RCVHWM, options.frames_waiting_max)
+    socket.setsockopt(zmq.LINGER, options.linger_ms)
+    socket.setsockopt(zmq.MAXMSGSIZE, options.message_bytes_max)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, options.handshake_ms)
+    wait_ms = random.randint(options.reconnect_ms // 2, options.reconnect_ms)  # noqa: S311  no secret
+    socket.setsockopt(zmq.RECONNECT_IVL, max(1, wait_ms))
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, options.reconnect_ms_max)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, options.probe_ms)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, options.probe_patience_ms)
+    socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is kept for a connection that is not there
+    socket.setsockopt(zmq.CURVE_SERVERKEY, profile.server_key.encode("ascii"))
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, profile.public_key.encode("ascii"))
+    socket.setsockopt(zmq.CURVE_SECRETKEY, profile.secret_key.encode("ascii"))
+    return socket

@@ -1,0 +1,88 @@
+"""Yuan as people write it, hao as the house counts it: exact both ways, no float anywhere."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TypeAlias
+
+from exchange.client.errors import BadInput
+from exchange.instruments import HAO_PER_YUAN
+
+Amount: TypeAlias = str | Decimal | int
+"""Money as a caller may give it: a str or Decimal in yuan, an int in hao."""
+
+DECIMALS = 4
+"""Decimals of a yuan that a hao can tell apart."""
+
+_YUAN = re.compile(r"\d{1,24}(\.\d{1,24})?", re.ASCII)
+
+
+def yuan(hao: int) -> str:
+    """Return an amount of hao as yuan, exact, with two decimals or as many more as it needs.
+
+    >>> yuan(123_500), yuan(1), yuan(-70_000)
+    ('12.35', '0.0001', '-7.00')
+    """
+    whole, rest = divmod(abs(hao), HAO_PER_YUAN)
+    decimals = f"{rest:0{DECIMALS}d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if hao < 0 else ''}{whole}.{decimals}"
+
+
+def hao_of(amount: Amount, field: str) -> int:
+    """Return an amount in hao: a str or Decimal is yuan, an int is hao already. Nothing is rounded.
+
+    Raises `BadInput` that names `field` for a float, for what is no number or below zero, and for
+    an amount that is no whole number of hao.
+
+    >>> hao_of("12.35", "limit"), hao_of(Decimal("0.5"), "limit"), hao_of(7, "limit")
+    (123500, 5000, 7)
+    """
+    match amount:
+        case bool() | float():
+            kind = type(amount).__name__
+            raise BadInput(
+                f"{field} {amount!r} is a {kind}, which cannot hold money exactly",
+                field=field,
+                value=amount,
+                remedy="give yuan as text or Decimal ('12.35'), or hao as an int (123500)",
+            )
+        case int():
+            return amount
+        case Decimal():
+            return _hao_of_decimal(amount, amount, field)
+        case str() if _YUAN.fullmatch(amount):
+            return _hao_of_decimal(Decimal(amount), amount, field)
+        case _:
+            raise BadInput(
+                f"{field} {amount!r} is no amount of yuan",
+                field=field,
+                value=amount,
+                remedy="write digits and at most one point, as in '12.35'",
+            )
+
+
+def _hao_of_decimal(number: Decimal, given: Amount, field: str) -> int:
+    """Return `number` yuan in hao, by whole-number arithmetic on its digits."""
+    sign, digits, exponent = number.as_tuple()
+    if isinstance(exponent, str) or sign or number.adjusted() > 24:
+        raise BadInput(
+            f"{field} {given!r} is no amount of yuan",
+            field=field,
+            value=given,
+            remedy="give a number of yuan above 0 and within the venue's bounds",
+        )
+    units = int("".join(map(str, digits)))
+    shift = exponent + DECIMALS
+    if units == 0 or shift >= 0:
+        return units * 10 ** max(shift, 0) if units else 0
+    # More places than digits cannot leave a whole number; and 10 ** shift stays small.
+    hao, lost = divmod(units, 10**-shift) if -shift <= len(digits) else (0, units)
+    if lost:
+        raise BadInput(
+            f"{field} {given!r} yuan has more than {DECIMALS} decimals",
+            field=field,
+            value=given,
+            remedy="give a whole number of hao (0.0001 yuan)",
+        )
+    return hao

@@ -1,0 +1,74 @@
+"""What is said to the venue and awaits an answer: questions, new orders, cancels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from exchange.client.answers import Outcome
+from exchange.client.errors import RequestRefused
+
+AnswerT = TypeVar("AnswerT")
+NameT = TypeVar("NameT", bytes, int)
+
+
+class Said:
+    """One frame for the venue. `handed` tells that a socket has taken it: the venue may have it."""
+
+    __slots__ = ("frame", "handed")
+
+    def __init__(self, frame: bytes) -> None:
+        self.frame = frame
+        self.handed = False
+
+
+class Asked(Said, Generic[AnswerT]):
+    """A question, or an act, with its number: `answer` is what came back.
+
+    A question changes nothing and is said again on a new connection. An act is not: then it is
+    `lost`, and nobody here can know what became of it.
+    """
+
+    __slots__ = ("answer", "changes", "lost", "request")
+
+    def __init__(self, request: int, frame: bytes, *, changes: bool = False) -> None:
+        super().__init__(frame)
+        self.request = request
+        self.changes = changes
+        self.answer: AnswerT | RequestRefused | None = None
+        self.lost = False
+
+    def is_done(self) -> bool:
+        """Tell whether there is nothing more to wait for."""
+        return self.answer is not None or self.lost
+
+
+class Commands(Said, Generic[NameT]):
+    """New orders, named by client id, or cancels, named by order id, that went out as one frame.
+
+    They may be said again on a new connection: the venue takes none of them twice.
+    """
+
+    __slots__ = ("answers", "names", "sent_at")
+
+    def __init__(self, names: Sequence[NameT], frame: bytes, sent_at: int) -> None:
+        super().__init__(frame)
+        self.names = names
+        self.sent_at = sent_at
+        self.answers: dict[NameT, Outcome] = {}
+
+    def is_done(self) -> bool:
+        """Tell whether every one of them was answered."""
+        return len(self.answers) == len(self.names)
+
+
+class NewOrders(Commands[bytes]):
+    """New orders, by client id."""
+
+    __slots__ = ()
+
+
+class Cancels(Commands[int]):
+    """Cancels, by order id."""
+
+    __slots__ = ()

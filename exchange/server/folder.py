@@ -1,0 +1,118 @@
+"""A venue's data folder: what lies where, and the little files that its processes share."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from exchange.profiles import Endpoints as PublicEndpoints
+from exchange.profiles import Profile, write_profile
+from exchange.protocol.acts import SignedAct
+
+_WATERMARK = struct.Struct("<q")
+
+
+class KeyPair(msgspec.Struct, frozen=True):
+    """A CURVE key pair of a member or of the venue, as 40 characters of Z85 each."""
+
+    member: str
+    public_key: str
+    secret_key: str
+
+
+def new_key_pair(member: str) -> KeyPair:
+    """Make a key pair for a member."""
+    public, secret = zmq.curve_keypair()
+    return KeyPair(member, public.decode("ascii"), secret.decode("ascii"))
+
+
+class Folder:
+    """The paths of one venue below `root`, and what is read from and written to them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.journal = root / "journal"
+        self.keys = root / "keys"
+        self.logs = root / "logs"
+        self.watermarks = root / "watermarks"
+        self.settlement = root / "settlement.duckdb"
+        self._founding = root / "founding.json"
+        self._venue_key = self.keys / "venue.json"
+        self._pairs = self.keys / "members.json"
+
+    def exists(self) -> bool:
+        """Tell whether a venue has been founded here."""
+        return self._founding.exists()
+
+    def found(self, acts: tuple[SignedAct, ...], keys: list[KeyPair]) -> None:
+        """Lay out a new venue: the acts that found it, its own key, and its members' keys."""
+        for folder in (self.root, self.journal, self.keys, self.logs, self.watermarks):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.keys.chmod(0o700)
+        venue = new_key_pair("VENUE")
+        write_private(self._venue_key, msgspec.json.encode(venue))
+        write_private(self._pairs, msgspec.json.encode(keys))
+        text = msgspec.json.format(msgspec.json.encode(acts), indent=1)
+        write_aside(self._founding, text)
+
+    def founding_acts(self) -> tuple[SignedAct, ...]:
+        """Return the acts with which the journal begins."""
+        return msgspec.json.decode(self._founding.read_bytes(), type=tuple[SignedAct, ...])
+
+    def venue_key(self) -> KeyPair:
+        """Return the venue's own key pair."""
+        return msgspec.json.decode(self._venue_key.read_bytes(), type=KeyPair)
+
+    def profile(self, member: str) -> Path:
+        """Return where a member's profile lies, once the venue has run."""
+        return self.keys / f"{member.lower()}.toml"
+
+    def write_profiles(self, endpoints: PublicEndpoints) -> None:
+        """Write the profiles of the members whose keys lie here: where the venue listens now."""
+        server_key = self.venue_key().public_key
+        for pair in msgspec.json.decode(self._pairs.read_bytes(), type=list[KeyPair]):
+            profile = Profile(
+                pair.member, pair.public_key, pair.secret_key, server_key, endpoints
+            )
+            write_profile(self.profile(pair.member), profile)
+
+    def write_watermark(self, follower: str, sequence: int) -> None:
+        """Note how far a follower has come, so that a journal that ends before it is refused."""
+        path = self.watermarks / follower
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            os.pwrite(handle, _WATERMARK.pack(sequence), 0)
+        finally:
+            os.close(handle)
+
+    def passed(self) -> int:
+        """Return the highest sequence that any follower has noted."""
+        notes = [path.read_bytes() for path in self.watermarks.glob("*")]
+        whole = [note for note in notes if len(note) == _WATERMARK.size]
+        return max((_WATERMARK.unpack(note)[0] for note in whole), default=0)
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all: aside, synced, renamed."""
+    aside = path.with_name(path.name + ".part")
+    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        os.write(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    aside.rename(path)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a secret, readable by its owner alone from the first byte on."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,208 @@
+"""The gateway: frames of members become commands, what the engine says becomes reports.
+
+Take in a bounded batch, then work, then send. What is wrong as it is written is refused at once, with
+nothing journalled; the rest goes through the sequencer, and no report leaves before its batch is synced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+import msgspec
+import numpy as np
+
+from exchange.engine import Outcome
+from exchange.protocol.acts import Act, Issue, SignedAct
+from exchange.protocol.arrays import COMMAND
+from exchange.protocol.messages import (
+    COMMANDS,
+    COMMANDS_PER_MESSAGE_MAX,
+    MESSAGE,
+    REPORTS,
+    REQUESTS,
+    AskAccount,
+    AskOrders,
+    AskStatus,
+    Decide,
+    Decided,
+    Logon,
+    Refused,
+    Request,
+    encode,
+)
+from exchange.protocol.reasons import MEANINGS, remedy_of
+from exchange.reports import by_member, refusals
+from exchange.server.answers import Answers
+from exchange.server.sequencer import Sequencer
+from matching.vocabulary import RejectReason, Role
+
+Session = bytes
+"""A connection's routing id."""
+
+Send = Callable[[Session, bytes], bool]
+"""Sends one message to one session; False if the session is gone or does not read."""
+
+
+class Gateway:
+    """Everything between the members' connections and the sequencer; it owns no socket.
+
+    Call `meet` when a connection has proven its key, `take` for each message, then `work` once.
+    """
+
+    def __init__(self, sequencer: Sequencer, answers: Answers, send: Send) -> None:
+        self._sequencer = sequencer
+        self._answers = answers
+        self._send_to = send
+        self._keys: dict[Session, str] = {}
+        self._members: dict[Session, int] = {}
+        self._sessions: dict[int, dict[Session, None]] = {}
+        self._requests: list[tuple[Session, int, Request]] = []
+        self._commands: list[bytes] = []
+        self._owners: list[tuple[Session, int, int]] = []
+
+    def knows(self, session: Session) -> bool:
+        """Tell whether a connection's key has been noted."""
+        return session in self._keys
+
+    def meet(self, session: Session, key: str) -> None:
+        """Note the key that a connection has proven."""
+        self._keys[session] = key
+
+    def work(self) -> bool:
+        """Journal and apply what was taken in, and answer it. Returns whether there was anything."""
+        busy = bool(self._commands or self._requests)
+        if self._commands:
+            self._trade()
+        for session, member, request in self._requests:
+            self._reply(session, member, request)
+        self._requests.clear()
+        return busy
+
+    def tell(self, outcome: Outcome) -> None:
+        """Send every member its reports of an outcome, on each of its live sessions."""
+        for member, reports in by_member(outcome.events, outcome.effects):
+            body = REPORTS + reports.tobytes()
+            for session in tuple(self._sessions.get(member, ())):
+                if self._speaks_for(session) == member:
+                    self._send(session, body)
+                else:
+                    self._forget(session)
+
+    def _speaks_for(self, session: Session) -> int | None:
+        """Return the member whose key the connection has proven, if the venue still knows the key."""
+        return self._sequencer.engine.registry.keys.get(self._keys.get(session, ""))
+
+    def take(self, session: Session, body: bytes) -> int:
+        """Sort one message into commands or requests; return how many commands it brought."""
+        member = self._speaks_for(session)
+        if member is None:
+            self.refuse(session, RejectReason.NOT_AUTHENTICATED, "")
+            self._forget(session)
+            return 0
+        if self._members.get(session) != member:
+            self._members[session] = member
+            self._sessions.setdefault(member, {})[session] = None
+        kind = body[:1]
+        if kind == COMMANDS:
+            count, rest = divmod(len(body) - 1, COMMAND.itemsize)
+            if rest == 0 and 0 < count <= COMMANDS_PER_MESSAGE_MAX:
+                self._commands.append(body[1:])
+                self._owners.append((session, member, count))
+                return count
+            self.refuse(session, RejectReason.MALFORMED, f"{len(body)} bytes")
+        elif kind == MESSAGE:
+            self._take_request(session, member, body)
+        else:
+            self.refuse(session, RejectReason.MALFORMED, repr(kind))
+        return 0
+
+    def _take_request(self, session: Session, member: int, body: bytes) -> None:
+        try:
+            self._requests.append((session, member, REQUESTS.decode(memoryview(body)[1:])))
+        except msgspec.MsgspecError as error:
+            self.refuse(session, RejectReason.MALFORMED, str(error))
+
+    def _trade(self) -> None:
+        """Refuse what is wrong as written, sequence the rest, and tell everybody concerned."""
+        commands = np.frombuffer(bytearray().join(self._commands), COMMAND)
+        counts = [count for _, _, count in self._owners]
+        commands["member"] = np.repeat([member for _, member, _ in self._owners], counts)
+        faults, details = self._sequencer.engine.faults(commands)
+        refused = faults != RejectReason.NONE
+        if refused.any():
+            self._tell_refused(commands, faults, details, counts)
+            commands = commands[~refused]
+        self._commands.clear()
+        self._owners.clear()
+        if len(commands):
+            self.tell(self._sequencer.submit(commands))
+
+    def _tell_refused(
+        self, commands: np.ndarray, faults: np.ndarray, details: np.ndarray, counts: list[int]
+    ) -> None:
+        """Answer each session whose commands were refused before they were given a sequence."""
+        start = 0
+        for (session, _, _), count in zip(self._owners, counts, strict=True):
+            rows = slice(start, start + count)
+            bad = faults[rows] != RejectReason.NONE
+            if bad.any():
+                reports = refusals(commands[rows][bad], faults[rows][bad], details[rows][bad])
+                self._send(session, REPORTS + reports.tobytes())
+            start += count
+
+    def _reply(self, session: Session, member: int, request: Request) -> None:
+        """Answer one request; the reading ones from the engine as it stands after the batch."""
+        match request:
+            case Logon():
+                self._send(session, encode(self._answers.welcome(member, request)))
+            case AskAccount():
+                self._send(session, encode(self._answers.account(member, request)))
+            case AskOrders():
+                self._send(session, encode(self._answers.orders(member, request)))
+            case AskStatus():
+                self._send(session, encode(self._answers.status(request)))
+            case Decide():
+                self._decide(session, member, request)
+            case _:
+                assert_never(request)
+
+    def _decide(self, session: Session, member: int, request: Decide) -> None:
+        """Sequence an operator's act, or a provider's issue of its own credits."""
+        engine = self._sequencer.engine
+        if not self._may_decide(member, request.act):
+            self.refuse(session, RejectReason.ROLE_NOT_PERMITTED, "", request.request)
+            return
+        who = engine.registry.members[member].member
+        outcome = self._sequencer.decide(SignedAct(who, request.why, request.act))
+        result = outcome.acts[0]
+        if result.reason == RejectReason.NONE:
+            self._send(session, encode(Decided(request.request, result.sequence)))
+        else:
+            self.refuse(session, result.reason, "", request.request)
+
+    def _may_decide(self, member: int, act: Act) -> bool:
+        engine = self._sequencer.engine
+        role = engine.core.ledger.members[member]["role"]
+        if role == Role.OPERATOR:
+            return True
+        if role == Role.PROVIDER and isinstance(act, Issue):
+            index = engine.registry.instrument_numbers.get(act.instrument)
+            return index is not None and engine.core.ledger.listings[index]["provider"] == member
+        return False
+
+    def refuse(self, session: Session, reason: RejectReason, value: str, request: int = 0) -> None:
+        """Answer what cannot be read, or may not be asked."""
+        field, remedy = MEANINGS[reason].field, remedy_of(reason, 0)
+        self._send(session, encode(Refused(request, reason.name.lower(), field, value, remedy)))
+
+    def _send(self, session: Session, body: bytes) -> None:
+        """Send to one session; one that is gone, or does not read, is forgotten."""
+        if not self._send_to(session, body):
+            self._forget(session)
+
+    def _forget(self, session: Session) -> None:
+        self._keys.pop(session, None)
+        member = self._members.pop(session, None)
+        if member is not None:
+            self._sessions[member].pop(session, None)

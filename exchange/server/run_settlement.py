@@ -1,0 +1,172 @@
+"""The settlement's process: a follower that owns the store, and answers SQL while it writes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+
+import msgspec
+import zmq
+
+from exchange.config import FLUSH_SECONDS, POLL_MS, QUERIES_WAITING_MAX, Endpoints
+from exchange.protocol.messages import MESSAGE, QUERIES, Query, QueryResult, Refused, encode
+from exchange.protocol.reasons import MEANINGS
+from exchange.server.folder import Folder
+from exchange.server.follower import Commit, Follower, decode_commit, first_commit
+from exchange.server.process import Stop, report_ready
+from exchange.server.settler import Settler, open_store
+from exchange.server.sockets import Keyring, authenticator, bind, commit_subscriber, guarded
+from matching.vocabulary import RejectReason, Role
+from settlement.queries import QueryRefused, QueryService
+
+
+
+def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:
+    """Catch up with the journal, then settle what comes; queries are worked on beside it."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    store, told = open_store(folder.settlement)
+    follower = Follower(folder.journal)
+    settler = Settler(follower, store, note=lambda sequence: folder.write_watermark("settlement", sequence))
+    registry = follower.engine.registry
+    guard = authenticator(context, Keyring(lambda key: key in registry.keys))
+    router = guarded(context, zmq.ROUTER, folder.venue_key().secret_key.encode("ascii"))
+    commits = commit_subscriber(context, endpoints.commits)
+    bound = Endpoints(query=bind(router, endpoints.query))
+    settler.settle(first_commit(commits, stop))
+    settler.flush()
+    desk = QueryDesk(context, QueryService(store))
+    report_ready(bound, sequence=follower.engine.sequence, told=told)
+    try:
+        _work(settler, desk, router, commits, stop)
+        settler.flush()
+    finally:
+        desk.close()
+        guard.stop()
+        context.destroy(linger=0)
+        store.close()
+
+
+def _work(
+    settler: Settler,
+    desk: QueryDesk,
+    router: zmq.Socket[bytes],
+    commits: zmq.Socket[bytes],
+    stop: Stop,
+) -> None:
+    """Settle and flush in time; hand queries to the desk and its answers back."""
+    poller = zmq.Poller()
+    for socket in (router, commits, desk.answers):
+        poller.register(socket, zmq.POLLIN)
+    commit = Commit(0, settler.follower.position)
+    while not stop.is_set():
+        behind = commit.sequence > settler.follower.engine.sequence
+        ready = dict(poller.poll(0 if behind else _wait_ms(settler)))
+        if commits in ready:
+            commit = decode_commit(commits.recv())
+        settler.settle(commit, seconds_max=FLUSH_SECONDS)
+        if settler.store.pending and time.monotonic() >= settler.flush_due:
+            settler.flush()
+        while router.poll(0):
+            _take_query(router, desk, settler)
+        while desk.answers.poll(0):
+            router.send_multipart(desk.answers.recv_multipart(), zmq.NOBLOCK)
+
+
+def _wait_ms(settler: Settler) -> int:
+    """Return how long there is nothing to do but listen."""
+    if not settler.store.pending:
+        return POLL_MS
+    return max(0, int((settler.flush_due - time.monotonic()) * 1000))
+
+
+def _take_query(router: zmq.Socket[bytes], desk: QueryDesk, settler: Settler) -> None:
+    """Give one query to the desk, with what its sender may see; refuse what cannot be read."""
+    session, body, *rest = router.recv_multipart(copy=False)
+    back = bytes(session.bytes)
+    key = body.get("User-Id")
+    registry = settler.follower.engine.registry
+    member = registry.keys.get(key) if isinstance(key, str) else None
+    data = bytes(body.bytes)
+    if rest or data[:1] != MESSAGE:
+        _refuse(router, back, 0, RejectReason.MALFORMED, "not one message")
+        return
+    if member is None:
+        _refuse(router, back, 0, RejectReason.NOT_AUTHENTICATED, "")
+        return
+    try:
+        query = QUERIES.decode(memoryview(data)[1:])
+    except msgspec.MsgspecError as error:
+        _refuse(router, back, 0, RejectReason.MALFORMED, str(error))
+        return
+    role = settler.follower.engine.core.ledger.members[member]["role"]
+    sees_all = role in (Role.OPERATOR, Role.AUDITOR)
+    viewer = None if sees_all else registry.members[member].member
+    if not desk.take(back, query, viewer):
+        _refuse(router, back, query.request, RejectReason.MALFORMED, "too many queries are waiting")
+
+
+def _refuse(
+    router: zmq.Socket[bytes], session: bytes, request: int, reason: RejectReason, value: str
+) -> None:
+    meaning = MEANINGS[reason]
+    answer = Refused(request, reason.name.lower(), meaning.field, value, meaning.remedy)
+    router.send_multipart((session, encode(answer)), zmq.NOBLOCK)
+
+
+class QueryDesk:
+    """One thread that works on queries, so that a slow one never delays a commit.
+
+    DuckDB lets go of the interpreter while it works; the thread's cursor reads beside the writer.
+    """
+
+    _addresses = iter(range(1 << 30))
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], service: QueryService) -> None:
+        self._service = service
+        self._waiting: queue.Queue[tuple[bytes, Query, str | None] | None] = queue.Queue(
+            QUERIES_WAITING_MAX
+        )
+        address = f"inproc://answers-{next(self._addresses)}"
+        self.answers = context.socket(zmq.PULL)
+        self.answers.bind(address)
+        self._out = context.socket(zmq.PUSH)
+        self._out.connect(address)
+        self._thread = threading.Thread(target=self._work, name="queries", daemon=True)
+        self._thread.start()
+
+    def take(self, session: bytes, query: Query, viewer: str | None) -> bool:
+        """Queue a query; False if too many wait already."""
+        try:
+            self._waiting.put_nowait((session, query, viewer))
+        except queue.Full:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let the thread finish what it works on, and end."""
+        self._waiting.put(None)
+        self._thread.join()
+        self._out.close()
+        self.answers.close()
+
+    def _work(self) -> None:
+        while True:
+            task = self._waiting.get()
+            if task is None:
+                return
+            session, query, viewer = task
+            self._out.send_multipart((session, encode(self._answer(query, viewer))))
+
+    def _answer(self, query: Query, viewer: str | None) -> QueryResult | Refused:
+        try:
+            answer = self._service.answer(query.sql, query.parameters, viewer=viewer)
+        except QueryRefused as refusal:
+            return Refused(
+                query.request, "query_refused", refusal.field, refusal.value, refusal.remedy
+            )
+        return QueryResult(
+            query.request, answer.sequence, answer.rows, answer.seconds, answer.arrow_ipc_stream
+        )
+
+

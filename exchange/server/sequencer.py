@@ -1,0 +1,73 @@
+"""The sequencer gives each command its number and its time, and journals it before anything answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from exchange.config import STATE_HASH_EVERY
+from exchange.engine import Engine, Outcome
+from exchange.protocol.acts import SignedAct, encode_acts
+from exchange.protocol.arrays import COMMAND
+from exchange.server.journal import Journal
+from matching.vocabulary import CommandKind, RejectReason
+from settlement.terms import VENUE_OFFSET_NS
+
+Clock = Callable[[], int]
+"""Returns the time in ns since 1970. Only the sequencer reads it."""
+
+DAY_NS = 86_400 * 10**9
+
+
+class Sequencer:
+    """Journal first, then the engine: a batch that could not be synced is never applied or answered."""
+
+    def __init__(self, engine: Engine, journal: Journal, clock: Clock) -> None:
+        assert engine.sequence == journal.sequence, "recover the engine from this journal first"
+        self.engine = engine
+        self.journal = journal
+        self._clock = clock
+        self._next_midnight = midnight_after(engine.time) if engine.time else 0
+
+    def submit(self, commands: np.ndarray, acts: tuple[SignedAct, ...] = ()) -> Outcome:
+        """Number, stamp, journal and apply a batch. `commands` is written to (their times)."""
+        now = max(self._clock(), self.engine.time)
+        commands["time"] = now
+        count = len(commands)
+        frame = self.journal.frames
+        state_hash = 0 if frame % STATE_HASH_EVERY else self.engine.state_hash()
+        self.journal.append(now, commands.tobytes(), encode_acts(acts) if acts else b"", count, state_hash)
+        return self.engine.apply(commands, acts)
+
+    def decide(self, *acts: SignedAct) -> Outcome:
+        """Sequence acts as a batch of their own."""
+        commands = np.zeros(len(acts), COMMAND)
+        commands["kind"] = CommandKind.ACT
+        commands["act"] = np.arange(len(acts))
+        return self.submit(commands, acts)
+
+    def found(self, acts: tuple[SignedAct, ...]) -> None:
+        """Begin an empty journal with the acts that make the venue. Raises `ValueError` on a refusal."""
+        outcome = self.decide(*acts)
+        for result in outcome.acts:
+            if result.reason != RejectReason.NONE:
+                message = f"founding act {acts[result.row].act}: refused, {result.reason.name.lower()}"
+                raise ValueError(message)
+
+    def end_day_if_due(self) -> Outcome | None:
+        """End the trading day at the venue's midnight: a sequenced command, like all that counts."""
+        now = self._clock()
+        if self._next_midnight == 0:
+            self._next_midnight = midnight_after(now)
+        if now < self._next_midnight:
+            return None
+        self._next_midnight = midnight_after(now)
+        commands = np.zeros(1, COMMAND)
+        commands["kind"] = CommandKind.END_DAY
+        return self.submit(commands)
+
+
+def midnight_after(time: int) -> int:
+    """Return the first midnight of the venue's zone after `time`, both in ns since 1970."""
+    return (time + VENUE_OFFSET_NS) // DAY_NS * DAY_NS + DAY_NS - VENUE_OFFSET_NS

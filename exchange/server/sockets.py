@@ -1,0 +1,86 @@
+"""The venue's sockets: each kind made in one place, every option said aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+from zmq.utils import z85
+
+from exchange.config import HANDSHAKE_MS_MAX, QUEUE_MESSAGES_MAX
+from exchange.protocol.messages import MESSAGE_BYTES_MAX
+
+_AUTOMATIC_ID_BEGINS = b"\x00"
+AUTOMATIC_ID_BYTES = 5
+"""libzmq names a connection by a zero byte and four more, and never the same way twice."""
+
+
+def is_automatic(routing_id: bytes) -> bool:
+    """Tell whether libzmq itself named the connection, so that nobody can take the name over."""
+    return len(routing_id) == AUTOMATIC_ID_BYTES and routing_id[:1] == _AUTOMATIC_ID_BEGINS
+
+
+class Keyring:
+    """Asked by the authenticator whether a public key may connect; the answer is the registry's."""
+
+    def __init__(self, is_known: Callable[[str], bool]) -> None:
+        self._is_known = is_known
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        """Return whether `key` (raw, 32 bytes) is known. Called on the authenticator's thread."""
+        return self._is_known(z85.encode(key).decode("ascii"))
+
+
+def authenticator(context: zmq.Context[zmq.Socket[bytes]], keyring: Keyring) -> ThreadAuthenticator:
+    """Start answering handshakes of every CURVE socket of this context; call `stop()` in the end."""
+    guard = ThreadAuthenticator(context)
+    guard.start()
+    guard.configure_curve_callback(domain="*", credentials_provider=keyring)
+    return guard
+
+
+def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
+    """Bind, and return the endpoint with the port that the system chose where it was to choose."""
+    socket.bind(endpoint)
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def guarded(context: zmq.Context[zmq.Socket[bytes]], kind: int, secret_key: bytes) -> zmq.Socket[bytes]:
+    """Return a public socket: CURVE server, bounded queues, bounded messages, bounded handshakes."""
+    socket = _bounded(context, kind)
+    socket.setsockopt(zmq.CURVE_SERVER, 1)
+    socket.setsockopt(zmq.CURVE_SECRETKEY, secret_key)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS_MAX)
+    return socket
+
+
+def order_router(context: zmq.Context[zmq.Socket[bytes]], secret_key: bytes) -> zmq.Socket[bytes]:
+    """Return the ROUTER on which members trade; sending to a session that is gone is an error."""
+    socket = guarded(context, zmq.ROUTER, secret_key)
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    return socket
+
+
+def commit_publisher(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """Return the PUB that tells followers on this machine how far the journal is synced."""
+    return _bounded(context, zmq.PUB)
+
+
+def commit_subscriber(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> zmq.Socket[bytes]:
+    """Return the SUB on which a follower learns that; the newest word is all it needs."""
+    socket = context.socket(zmq.SUB)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.CONFLATE, 1)
+    socket.setsockopt(zmq.SUBSCRIBE, b"")
+    socket.connect(endpoint)
+    return socket
+
+
+def _bounded(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
+    socket = context.socket(kind)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDHWM, QUEUE_MESSAGES_MAX)
+    socket.setsockopt(zmq.RCVHWM, QUEUE_MESSAGES_MAX)
+    socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
+    return socket

@@ -1,0 +1,74 @@
+"""Kernels compiled once, before anybody waits for them; a damaged cache is wiped and made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from exchange.engine import Engine
+from exchange.protocol.arrays import COMMAND, REPORT
+from exchange.reports import open_orders, write_reports
+from feeds.publisher import Publisher
+from matching.batch import note_places
+from matching.kernel import is_cached, prune_cache, wipe_cache
+from matching.layout import EVENT, Book, empty_book
+from matching.view import level_quantity, walk_depth, walk_orders
+from settlement.balances import note_accounts
+from settlement.layout import EFFECT
+from settlement.programmes import note_usages
+
+Step = tuple[str, Callable[[], object]]
+
+
+def steps() -> Iterator[Step]:
+    """Yield what is to be compiled, by name, each step a call that compiles or loads it."""
+    engine = Engine()
+    core = engine.core
+    commands = np.zeros(1, COMMAND)
+    book = empty_book(instruments=1)
+    yield "matching and settlement", lambda: engine.apply(commands)
+    yield "early refusals", lambda: engine.faults(commands)
+    yield "state hash", engine.state_hash
+    yield (
+        "execution reports",
+        lambda: write_reports(
+            np.zeros(0, EVENT), np.zeros(0, EFFECT), np.zeros(0, REPORT), np.zeros(0, np.int32)
+        ),
+    )
+    yield "open orders", lambda: open_orders(core, 0)
+    yield "tables", lambda: (note_places(core.book), note_accounts(core.ledger))
+    yield "usages", lambda: note_usages(core.ledger)
+    yield "levels", lambda: level_quantity(book, 0, 0, 1)
+    yield "depth", lambda: walk_depth(book, 0, 0, np.zeros((0, 3), np.int64))
+    yield "feed", lambda: touch_levels(book)
+    yield "queues", lambda: walk_orders(book, 0, 0, np.zeros(0, np.int32))
+
+
+def touch_levels(book: Book) -> object:
+    """Call the feed's kernel on nothing, with the arrays that the publisher would give it."""
+    none = np.zeros(0, np.int64)
+    return Publisher(run=1).outgoing(np.zeros(1, EVENT), np.zeros(1, np.int64), none[:1], book, 0, 0)
+
+
+def warm_up(told: Callable[[str, int, int], None] | None = None) -> None:
+    """Load every kernel, compiling what the cache lacks; `told` hears of each step and its number.
+
+    A cache that cannot be read is wiped, and everything compiled anew.
+    """
+    try:
+        _run_steps(told)
+    except Exception:
+        if not is_cached():
+            raise
+        wipe_cache()
+        _run_steps(told)
+    prune_cache()
+
+
+def _run_steps(told: Callable[[str, int, int], None] | None) -> None:
+    every = list(steps())
+    for number, (name, call) in enumerate(every, start=1):
+        if told is not None:
+            told(name, number, len(every))
+        call()

@@ -1,0 +1,203 @@
+"""A small venue for the feed's tests: random commands, the engine's book, what was published."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from feeds.builder import BookBuilder, State
+from feeds.messages import Depth, Message, Refresh, read
+from feeds.publisher import Publisher
+from matching.batch import match
+from matching.layout import COMMAND, EVENT, Book, empty_book
+from matching.view import depth_of
+from matching.vocabulary import CommandKind, EventKind, Side, TimeInForce
+
+TICKS = (1, 1, 10, 500)
+SECOND = 1_000_000_000
+START = 1_790_000_000 * SECOND
+
+Levels = Sequence[tuple[int, int, int]]
+Truth = tuple[Levels, Levels]
+
+
+def order(
+    number: int,
+    side: Side,
+    quantity: int,
+    price: int,
+    *,
+    instrument: int = 0,
+    time_in_force: TimeInForce = TimeInForce.GTC,
+    group: int = 0,
+    subsidised: bool = False,
+) -> np.ndarray:
+    """Return one new order, as an array of one command."""
+    command = np.zeros(1, COMMAND)
+    command["kind"] = CommandKind.NEW
+    command["order"] = number
+    command["side"] = side
+    command["quantity"] = quantity
+    command["price"] = price
+    command["instrument"] = instrument
+    command["time_in_force"] = time_in_force
+    command["group"] = group or number
+    command["subsidised"] = subsidised
+    return command
+
+
+def cancel(number: int) -> np.ndarray:
+    command = np.zeros(1, COMMAND)
+    command["kind"] = CommandKind.CANCEL
+    command["order"] = number
+    command["member"] = -1
+    return command
+
+
+def end_day() -> np.ndarray:
+    command = np.zeros(1, COMMAND)
+    command["kind"] = CommandKind.END_DAY
+    return command
+
+
+class Flow:
+    """Random commands that keep several books busy: all that a member can do, and some mistakes."""
+
+    def __init__(self, seed: int, instruments: int = len(TICKS)) -> None:
+        self._chance = random.Random(seed)
+        self._middles = [self._chance.randrange(50, 5000) for _ in range(instruments)]
+        self._known: deque[int] = deque(maxlen=150)
+        self._next = 1
+
+    def commands(self, count: int) -> np.ndarray:
+        return np.concatenate([self._command() for _ in range(count)])
+
+    def batches(self, commands: int, largest: int = 60) -> Iterator[np.ndarray]:
+        """Cut so many commands into batches of random size."""
+        while commands > 0:
+            size = min(commands, int(self._chance.paretovariate(0.7)), largest)
+            yield self.commands(size)
+            commands -= size
+
+    def _command(self) -> np.ndarray:
+        chance = self._chance
+        draw = chance.random()
+        if draw < 0.004:
+            return end_day()
+        if draw < 0.40 and self._known:
+            return cancel(chance.choice(self._known))
+        if draw < 0.42:
+            return order(self._next, Side.BUY, 1, 100, instrument=chance.choice([-1, 99]))
+        instrument = chance.randrange(len(self._middles))
+        self._middles[instrument] = max(20, self._middles[instrument] + chance.randint(-1, 1))
+        side = chance.choice([Side.BUY, Side.SELL])
+        away = chance.randint(-3, 9) * (1 if side == Side.SELL else -1)
+        number = self._next
+        if chance.random() < 0.01 and self._known:
+            number = self._known[-1]  # refused while that order rests
+        self._next += 1
+        self._known.append(number)
+        return order(
+            number,
+            side,
+            chance.randint(1, 9),
+            max(1, self._middles[instrument] + away) * TICKS[instrument % len(TICKS)],
+            instrument=instrument,
+            time_in_force=chance.choice([TimeInForce.GTC] * 5 + [TimeInForce.DAY, TimeInForce.IOC]),
+            group=chance.randint(1, 5),
+            subsidised=chance.random() < 0.3,
+        )
+
+
+class Frame(NamedTuple):
+    """What one batch has led to."""
+
+    events: np.ndarray
+    sequence: int
+    time: int
+    published: list[bytes]
+
+
+class Venue:
+    """An engine's replica and its publisher; `truths` is the book after every depth message."""
+
+    def __init__(self, instruments: int = len(TICKS), run: int = 1, tick: int | None = None) -> None:
+        self.book = empty_book(instruments)
+        for instrument in range(instruments):
+            self.book.markets["tick"][instrument] = tick or TICKS[instrument % len(TICKS)]
+        self.instruments = range(instruments)
+        self.publisher = Publisher(run, sequence=0, time=START)
+        self.sequence = 0
+        self.trades = 0
+        self.time = START
+        self.truths: dict[tuple[int, int, int], Truth] = {}
+        self._note_start()
+
+    def _note_start(self) -> None:
+        for instrument in self.instruments:
+            self.truths[self.publisher.run, instrument, 0] = truth(self.book, instrument)
+
+    def restart(self, run: int) -> None:
+        """Let a new publisher go on from here, as after a crash of its process."""
+        self.publisher = Publisher(run, self.sequence, self.time)
+        self._note_start()
+
+    def play(self, commands: np.ndarray, passes_ns: int = SECOND // 10) -> Frame:
+        self.book, events = match(self.book, commands)
+        sequences = self.sequence + 1 + events["command"].astype(np.int64)
+        traded = events["kind"] == EventKind.TRADED
+        trades = self.trades + np.cumsum(traded)
+        self.sequence += len(commands)
+        self.trades += int(traded.sum())
+        self.time += passes_ns
+        published = self.publisher.outgoing(events, sequences, trades, self.book, self.sequence, self.time)
+        for message in map(read, published):
+            if isinstance(message, Depth):
+                key = (message.run, message.instrument, message.number)
+                self.truths[key] = truth(self.book, message.instrument)
+        return Frame(events, self.sequence, self.time, published)
+
+    def heartbeat(self) -> Message:
+        return read(self.publisher.heartbeat(self.time))
+
+    def refresh(self, instrument: int) -> Refresh:
+        message = read(self.publisher.refresh(instrument, self.book))
+        assert isinstance(message, Refresh)
+        return message
+
+    def truth_of(self, builder: BookBuilder) -> Truth:
+        """Return the engine's book as of the last message that the builder has applied."""
+        assert builder.run is not None
+        return self.truths[builder.run, builder.instrument, builder.number]
+
+
+def truth(book: Book, instrument: int) -> Truth:
+    """Return bids and asks as the engine has them, best first."""
+    bids, asks = (depth_of(book, instrument, side, 10_000).tolist() for side in Side)
+    return [tuple(row) for row in bids], [tuple(row) for row in asks]
+
+
+def seen(builder: BookBuilder) -> Truth:
+    """Return bids and asks as the reader has them, best first."""
+    return list(builder.bids), list(builder.asks)
+
+
+def heal(venue: Venue, builders: Iterable[BookBuilder], now: int) -> None:
+    """Say what a second brings: a heartbeat, and the refreshes that it makes readers ask for."""
+    for builder in builders:
+        builder.take(venue.heartbeat(), now)
+        if builder.wants_refresh(now):
+            builder.asked(now)
+            builder.take(venue.refresh(builder.instrument), now)
+        if builder.wants_refresh(now):  # the first refresh only named the publisher's new run
+            builder.asked(now)
+            builder.take(venue.refresh(builder.instrument), now)
+        assert builder.state == State.LIVE
+
+
+def no_events() -> np.ndarray:
+    return np.zeros(0, EVENT)
