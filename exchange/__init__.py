@@ -2,18 +2,87 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from exchange.client import connect_sync as connect_sync
+    from exchange.client.answers import Account, Fill, Order
+    from exchange.client.errors import (
+        AccessDenied,
+        BadInput,
+        ConnectionLost,
+        ExchangeError,
+        FillsMissed,
+        MissingLibrary,
+        OrderRejected,
+        OutcomeUnknown,
+        ProfileError,
+        ProtocolBroken,
+        RequestRefused,
+        Timeout,
+        UnknownName,
+    )
+    from exchange.client.link import Options
+    from exchange.client.money import yuan
+    from exchange.client.sync import SyncExchange, connect_sync
+    from exchange.client.tables import Table
+    from exchange.client.tickets import Instrument, OrderTicket
+    from exchange.profiles import Endpoints, Profile, load_profile, write_profile
+    from matching.vocabulary import OrderState, Side, TimeInForce
 
-__all__ = ["connect_sync"]
+__all__ = [
+    "AccessDenied",
+    "Account",
+    "BadInput",
+    "ConnectionLost",
+    "Endpoints",
+    "ExchangeError",
+    "Fill",
+    "FillsMissed",
+    "Instrument",
+    "MissingLibrary",
+    "Options",
+    "Order",
+    "OrderRejected",
+    "OrderState",
+    "OrderTicket",
+    "OutcomeUnknown",
+    "Profile",
+    "ProfileError",
+    "ProtocolBroken",
+    "RequestRefused",
+    "Side",
+    "SyncExchange",
+    "Table",
+    "TimeInForce",
+    "Timeout",
+    "UnknownName",
+    "connect_sync",
+    "load_profile",
+    "write_profile",
+    "yuan",
+]
+
+_HOMES = {
+    "exchange.client.answers": ("Account", "Fill", "Order"),
+    "exchange.client.link": ("Options",),
+    "exchange.client.money": ("yuan",),
+    "exchange.client.sync": ("SyncExchange", "connect_sync"),
+    "exchange.client.tables": ("Table",),
+    "exchange.client.tickets": ("Instrument", "OrderTicket"),
+    "exchange.profiles": ("Endpoints", "Profile", "load_profile", "write_profile"),
+    "matching.vocabulary": ("OrderState", "Side", "TimeInForce"),
+}
+"""Where the public names stand; what is not named here is an error of the client's."""
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        from exchange import client
+    if name not in __all__:
+        message = f"module 'exchange' has no attribute {name!r}"
+        raise AttributeError(message)
+    home = next((home for home, names in _HOMES.items() if name in names), "exchange.client.errors")
+    return getattr(import_module(home), name)
 
-        return getattr(client, name)
-    message = f"module 'exchange' has no attribute {name!r}"
-    raise AttributeError(message)
+
+def __dir__() -> list[str]:
+    return __all__

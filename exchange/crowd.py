@@ -89,10 +89,15 @@ def firms() -> list[tuple[Admit, int]]:
 
 
 class Crowd:
-    """Everybody who trades, round by round."""
+    """Everybody who trades, round by round. `run` begins every client id, so that none is used twice."""
 
     def __init__(
-        self, seed: int, instruments: list[Instrument], members: list[Admit], programme: str
+        self,
+        seed: int,
+        instruments: list[Instrument],
+        members: list[Admit],
+        programme: str,
+        run: str = "demo",
     ) -> None:
         self.placed = 0
         self._chance = Random(seed)
@@ -103,7 +108,7 @@ class Crowd:
         self._quotes: dict[int, list[int]] = {}
         self._resting: dict[str, list[int]] = {firm: [] for firm in self._firms}
         self._free: dict[tuple[str, int], int] = {}
-        self._run = f"{seed}"
+        self._run = run
         self._favourites = self._chance.sample(range(len(instruments)), len(instruments))
 
     def open_market(self, desk: Desk) -> None:

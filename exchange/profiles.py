@@ -10,6 +10,8 @@
     query = "tcp://127.0.0.1:7002"
     feed = "tcp://127.0.0.1:7003"
     refresh = "tcp://127.0.0.1:7004"
+
+An operator hands it out; `connect_sync` takes its name or path.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from exchange.client import Client, connect_sync
+from exchange.client.sync import SyncExchange as Client, connect_sync
 from exchange.client.errors import ConnectionLost, ExchangeError, OutcomeUnknown
 from exchange.profiles import load_profile
 

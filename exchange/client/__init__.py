@@ -1,15 +1,19 @@
 """The firm's client. Its public names are those of `exchange`: import them from there.
 
-    exchange (connect_sync)
-      client/sync.py      the calls, one thread
-        client/link.py      the socket, and nothing of the business
-        client/session.py   what is said and heard, without socket or clock
-          client/requests.py  questions with a number, and their answers
-          client/fillbook.py  the fills heard, and where some were missed
-          client/tickets.py   orders as a member writes them
-          client/answers.py   orders, fills and accounts as a member is told of them
-            client/errors.py    all that can go wrong, drawn as a tree
-            client/money.py     yuan as people write it, hao as the house counts it
-      client/history.py   SQL, bars and trades, from the venue's settlement side
-      profiles.py         who one is, and where the venue is
+    sync.py             the calls, one thread
+        link.py         the socket, and nothing of the business
+        session.py      what is said and heard, without socket or clock
+            blotter.py  one's own orders, kept up to date
+            fillbook.py the fills heard, and where some were missed
+            encoding.py commands as frames
+            requests.py what awaits an answer
+            refusals.py refusals, in words
+        history.py      SQL, bars and trades, from the venue's settlement side
+            statements.py, tables.py
+    tickets.py          orders as a member writes them
+    answers.py          orders, fills and accounts as a member is told of them
+    errors.py           all that can go wrong, drawn as a tree
+    money.py            yuan as people write it, hao as the house counts it
+
+A shell for another kind of program, an asynchronous one, stands beside `sync.py` over the same session.
 """

@@ -11,8 +11,8 @@ from typing import TypeAlias
 import msgspec
 
 from exchange.client.errors import OrderRejected, UnknownName
-from exchange.protocol.messages import Balance, ListedProgramme, ProgrammeLeft
 from exchange.protocol.messages import Account as AccountAnswer
+from exchange.protocol.messages import Balance, ListedProgramme, ProgrammeLeft
 from matching.vocabulary import OrderState, Side, TimeInForce
 
 Outcome: TypeAlias = "Order | OrderRejected"

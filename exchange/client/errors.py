@@ -18,7 +18,6 @@ Each says what to do about it: `remedy` is a sentence for a person, `code` a wor
 """
 
 # An exception's name says what has happened; most of these are no error of anybody's program.
-# ruff: noqa: N818
 
 from __future__ import annotations
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.client.answers import Order
-
-    Outcome = Order | OrderRejected
 
 
 class ExchangeError(Exception):
@@ -128,7 +125,7 @@ class OutcomeUnknown(ExchangeError):
 
     code = "outcome_unknown"
     client_ids: Sequence[str] = ()
-    answers: Sequence[Outcome | None] = ()
+    answers: Sequence[Order | OrderRejected | None] = ()
 
 
 class FillsMissed(ExchangeError):

@@ -10,17 +10,21 @@ import math
 import random
 import struct
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple, Protocol
 
 import zmq
 
-from exchange.client.errors import ConnectionLost
+from exchange.client.errors import AccessDenied, BadInput, ConnectionLost, ExchangeError, Timeout
 from exchange.client.requests import Said
 from exchange.profiles import Profile
 
 FRAMES_PER_TURN_MAX = 1024
 """Most frames taken in one turn: a bound on the work between two looks at the clock."""
+
+TIMEOUT_SECONDS = 5.0
+"""How long a call waits for its answer, unless it is told otherwise."""
 
 _EVENT = struct.Struct("=HI")
 
@@ -46,19 +50,29 @@ class Options(NamedTuple):
     """A connection that dies without a word is noticed by pings (ZMTP's own), and made anew."""
 
 
+def deadline_after(timeout: float) -> float:
+    """Return the moment that is `timeout` seconds ahead, by `time.monotonic`. Raises `BadInput`."""
+    if not 0 <= timeout < math.inf:
+        raise BadInput(
+            f"timeout {timeout!r} is no time to wait",
+            field="timeout",
+            value=timeout,
+            remedy="give seconds, 0 or more",
+        )
+    return monotonic() + timeout
+
+
 class Conversation(Protocol):
     """What a link serves: see `exchange.client.session`."""
 
     outbox: deque[Said]
+    fault: ExchangeError | None
 
     def linked(self) -> None:
         """Begin on a connection that has just come up."""
 
     def cut(self) -> None:
         """Note that the connection is gone."""
-
-    def denied(self) -> None:
-        """Note that the venue does not let this key in."""
 
     def receive(self, frame: bytes) -> None:
         """Take in one frame."""
@@ -76,9 +90,13 @@ class Link:
     ) -> None:
         self.endpoint = endpoint
         self.is_up = False
+        self.is_reached = False
         self._socket = _dealer(context, profile, options)
         self._monitor = self._socket.get_monitor_socket(
-            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED
+            zmq.EVENT_CONNECTED
+            | zmq.EVENT_HANDSHAKE_SUCCEEDED
+            | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+            | zmq.EVENT_DISCONNECTED
         )
         self._monitor.setsockopt(zmq.LINGER, 0)
         self._poller = zmq.Poller()
@@ -89,35 +107,75 @@ class Link:
     def turn(self, conversation: Conversation, deadline: float) -> None:
         """Say what is to be said and take in what has come, waiting for that until `deadline`.
 
-        `deadline` is by `time.monotonic`. Raises `ConnectionLost` if the link was closed.
+        `deadline` is by `time.monotonic`. Raises `ConnectionLost` if the link was closed,
+        `AccessDenied` if the venue turned the key away, and the fault of a whole conversation.
         """
         if self._socket.closed:
             raise ConnectionLost(
                 f"this session with {self.endpoint} was closed", remedy="open a new one"
             )
         self._watch(conversation)
-        wake_for = zmq.POLLIN if self._say(conversation) else zmq.POLLIN | zmq.POLLOUT
+        wake_for = zmq.POLLIN if self.say(conversation) else zmq.POLLIN | zmq.POLLOUT
         self._poller.modify(self._socket, wake_for)
         patience_ms = math.ceil(max(0.0, deadline - monotonic()) * 1_000)
         if self._poller.poll(patience_ms):
             self._watch(conversation)
             self._hear(conversation)
+        fault, conversation.fault = conversation.fault, None
+        if fault is not None:
+            raise fault
+
+    def wait_for(
+        self, conversation: Conversation, done: Callable[[], bool], deadline: float
+    ) -> bool:
+        """Take turns until `done` says so. Returns whether it did before `deadline`."""
+        while not done():
+            self.turn(conversation, deadline)
+            if monotonic() >= deadline:
+                return done()
+        return True
+
+    def silence(self, what: str) -> ExchangeError:
+        """Return the error for an answer that did not come: what is known of the reason."""
+        if self.is_up:
+            return Timeout(
+                f"{self.endpoint} did not answer {what} in time",
+                remedy="ask again, with a longer timeout",
+            )
+        if self.is_reached:
+            return ConnectionLost(
+                f"{self.endpoint} is reached, but no session with it came about or it was lost",
+                field="server_key",
+                remedy="see that the profile's server_key is the venue's; then try again",
+            )
+        return ConnectionLost(
+            f"nothing answers at {self.endpoint}",
+            field="endpoints",
+            value=self.endpoint,
+            remedy="see that the venue is up, and that the profile's endpoint is its own",
+        )
 
     def _watch(self, conversation: Conversation) -> None:
         """Tell the conversation of connections that came and went."""
-        while self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        while int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.is_up = True
                 conversation.linked()
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                conversation.denied()
+                raise AccessDenied(
+                    f"{self.endpoint} does not let this key in",
+                    field="public_key",
+                    remedy="ask the operator to register it, or use a profile whose key is",
+                )
+            elif event == zmq.EVENT_CONNECTED:
+                self.is_reached = True
             elif event == zmq.EVENT_DISCONNECTED and self.is_up:
                 self.is_up = False
                 conversation.cut()
 
-    def _say(self, conversation: Conversation) -> bool:
-        """Hand over what is to be said. Returns whether all of it was."""
+    def say(self, conversation: Conversation) -> bool:
+        """Hand over what is to be said, without waiting. Returns whether all of it was."""
         outbox = conversation.outbox
         while outbox:
             try:

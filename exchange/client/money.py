@@ -15,7 +15,10 @@ Amount: TypeAlias = str | Decimal | int
 DECIMALS = 4
 """Decimals of a yuan that a hao can tell apart."""
 
-_YUAN = re.compile(r"\d{1,24}(\.\d{1,24})?", re.ASCII)
+DIGITS_MAX = 24
+"""Most digits of yuan before the point, and after it: more than any amount of the venue's."""
+
+_YUAN = re.compile(rf"\d{{1,{DIGITS_MAX}}}(\.\d{{1,{DIGITS_MAX}}})?", re.ASCII)
 
 
 def yuan(hao: int) -> str:
@@ -65,7 +68,7 @@ def hao_of(amount: Amount, field: str) -> int:
 def _hao_of_decimal(number: Decimal, given: Amount, field: str) -> int:
     """Return `number` yuan in hao, by whole-number arithmetic on its digits."""
     sign, digits, exponent = number.as_tuple()
-    if isinstance(exponent, str) or sign or number.adjusted() > 24:
+    if isinstance(exponent, str) or sign or number.adjusted() > DIGITS_MAX:
         raise BadInput(
             f"{field} {given!r} is no amount of yuan",
             field=field,

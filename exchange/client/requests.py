@@ -42,6 +42,13 @@ class Asked(Said, Generic[AnswerT]):
         """Tell whether there is nothing more to wait for."""
         return self.answer is not None or self.lost
 
+    def result(self) -> AnswerT:
+        """Return the answer that came. Raises `RequestRefused` if it was a refusal."""
+        assert self.answer is not None, "a question is read when it is answered"
+        if isinstance(self.answer, RequestRefused):
+            raise self.answer
+        return self.answer
+
 
 class Commands(Said, Generic[NameT]):
     """New orders, named by client id, or cancels, named by order id, that went out as one frame.
@@ -53,7 +60,7 @@ class Commands(Said, Generic[NameT]):
 
     def __init__(self, names: Sequence[NameT], frame: bytes, sent_at: int) -> None:
         super().__init__(frame)
-        self.names = names
+        self.names: Sequence[NameT] = names
         self.sent_at = sent_at
         self.answers: dict[NameT, Outcome] = {}
 

@@ -19,7 +19,6 @@ from exchange.client import encoding
 from exchange.client.answers import Order, Outcome, Programmes
 from exchange.client.blotter import Blotter
 from exchange.client.errors import (
-    AccessDenied,
     BadInput,
     ExchangeError,
     OrderRejected,
@@ -112,14 +111,6 @@ class Session:
                 asked.lost = True
                 self.drop(asked)
 
-    def denied(self) -> None:
-        """Note that the venue does not let this key in."""
-        self.fault = AccessDenied(
-            "the venue does not let this key in",
-            field="public_key",
-            remedy="ask the operator to register it, or use a profile whose key is registered",
-        )
-
     def log_on(self) -> None:
         """Ask to be welcomed: on a new connection, or to learn what is listed by now."""
         self._logon = self._next_request()
@@ -143,31 +134,33 @@ class Session:
         """Have an act sequenced."""
         return self._ask(Decide(self._next_request(), act, why), changes=True)
 
-    def place(
+    def write_orders(
         self, tickets: Sequence[OrderTicket], client_ids: Sequence[bytes], now: int
     ) -> NewOrders:
-        """Place at most `COMMANDS_PER_MESSAGE_MAX` orders, each under its padded client id.
+        """Write at most `COMMANDS_PER_MESSAGE_MAX` orders, each under its padded client id.
 
-        Raises `BadInput` for what cannot be said; then nothing is.
+        Raises `BadInput` for what cannot be said. They are said by `place`.
         """
         assert 0 < len(tickets) == len(client_ids) <= COMMANDS_PER_MESSAGE_MAX
         if len(set(client_ids)) < len(client_ids) or not self._orders.keys().isdisjoint(client_ids):
             raise BadInput(
-                "a client_id stands twice in one call",
+                "a client_id stands twice among orders that await their answers",
                 field="client_id",
                 remedy="give each order its own",
             )
-        doubts = self._doubts
         frame = encoding.new_orders(
             tickets,
             client_ids,
-            [doubts.get(client_id, now) for client_id in client_ids],
+            [self._doubts.get(client_id, now) for client_id in client_ids],
             self.blotter.instrument_numbers,
             self.blotter.programme_numbers,
         )
-        said = NewOrders(client_ids, frame, now)
-        self._orders.update(dict.fromkeys(client_ids, said))
-        return self._say(said)
+        return NewOrders(client_ids, frame, now)
+
+    def place(self, said: NewOrders) -> None:
+        """Say new orders, now or as soon as there is a connection."""
+        self._orders.update(dict.fromkeys(said.names, said))
+        self._say(said)
 
     def cancel(self, order_ids: Sequence[int], now: int) -> Cancels:
         """Cancel at most `COMMANDS_PER_MESSAGE_MAX` orders. Raises `BadInput` as `place` does."""
@@ -244,8 +237,7 @@ class Session:
         for row in REPORT_STRUCT.iter_unpack(records):
             report = Report._make(row)
             order = self.blotter.hear(report)
-            if report.sequence > self.sequence:
-                self.sequence = report.sequence
+            self.sequence = max(self.sequence, report.sequence)
             match report.kind:
                 case EventKind.ACCEPTED:
                     self._answer_order(report, order)

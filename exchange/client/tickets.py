@@ -182,8 +182,8 @@ def time_in_force_of(lasting: Lasting) -> TimeInForce:
     """Return a time in force given as itself or by name. Raises `BadInput`."""
     if isinstance(lasting, TimeInForce):
         return lasting
-    if isinstance(lasting, str) and lasting.upper() in TimeInForce.__members__:
-        return TimeInForce[lasting.upper()]
+    if str(lasting).upper() in TimeInForce.__members__:
+        return TimeInForce[str(lasting).upper()]
     names = ", ".join(name.lower() for name in TimeInForce.__members__)
     raise BadInput(
         f"time_in_force {lasting!r} is unknown",

@@ -20,8 +20,9 @@ MESSAGE = b"M"
 COMMANDS_PER_MESSAGE_MAX = 1024
 """Most commands in one message: 128 KiB, a bound on what one member can make the venue do at once."""
 
-MESSAGE_BYTES_MAX = 1024 * 128 + 1
-"""Largest message that a gateway reads; libzmq drops the connection of who sends a larger one."""
+MESSAGE_BYTES_MAX = COMMANDS_PER_MESSAGE_MAX * 128 + 1_024
+"""Largest message that a gateway reads, with room for what CURVE wraps round it; libzmq drops the
+connection of who sends a larger one."""
 
 
 class Logon(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -10,12 +11,37 @@ from exchange.config import STATE_HASH_EVERY
 from exchange.engine import Engine, Outcome
 from exchange.protocol.acts import SignedAct, encode_acts
 from exchange.protocol.arrays import COMMAND
-from exchange.server.journal import Journal
+from exchange.server.journal import Position
 from matching.vocabulary import CommandKind, RejectReason
 from settlement.terms import VENUE_OFFSET_NS
 
 Clock = Callable[[], int]
 """Returns the time in ns since 1970. Only the sequencer reads it."""
+
+class SequencedLog(Protocol):
+    """What the sequencer needs of a journal; `exchange.server.journal.Journal` is the one on disk."""
+
+    @property
+    def sequence(self) -> int:
+        """The last command that is durable."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames stand in it."""
+
+    @property
+    def bytes_written(self) -> int:
+        """How much was written since it was opened."""
+
+    @property
+    def position(self) -> Position:
+        """Where the next frame will begin."""
+
+    def append(
+        self, time: int, commands: bytes, acts: bytes, count: int, state_hash: int = 0
+    ) -> Position:
+        """Make one frame durable before it returns."""
+
 
 DAY_NS = 86_400 * 10**9
 
@@ -23,7 +49,7 @@ DAY_NS = 86_400 * 10**9
 class Sequencer:
     """Journal first, then the engine: a batch that could not be synced is never applied or answered."""
 
-    def __init__(self, engine: Engine, journal: Journal, clock: Clock) -> None:
+    def __init__(self, engine: Engine, journal: SequencedLog, clock: Clock) -> None:
         assert engine.sequence == journal.sequence, "recover the engine from this journal first"
         self.engine = engine
         self.journal = journal

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
-from zmq.utils import z85
 
 from exchange.config import HANDSHAKE_MS_MAX, QUEUE_MESSAGES_MAX
 from exchange.protocol.messages import MESSAGE_BYTES_MAX
@@ -28,8 +27,8 @@ class Keyring:
         self._is_known = is_known
 
     def callback(self, domain: str, key: bytes) -> bool:
-        """Return whether `key` (raw, 32 bytes) is known. Called on the authenticator's thread."""
-        return self._is_known(z85.encode(key).decode("ascii"))
+        """Return whether `key` (Z85) is known. Called on the authenticator's thread."""
+        return self._is_known(key.decode("ascii"))
 
 
 def authenticator(context: zmq.Context[zmq.Socket[bytes]], keyring: Keyring) -> ThreadAuthenticator:

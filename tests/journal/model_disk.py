@@ -39,10 +39,11 @@ class File:
         self.unsynced.update(range(offset // SECTOR_BYTES, -(-end // SECTOR_BYTES)))
 
     def sync(self, survives: Survives = lambda sector: True) -> None:
-        self.platter.extend(bytes(max(0, len(self.seen) - len(self.platter))))
+        """Put the unsynced sectors that survive on the platter; a file is as long as its last one."""
         del self.platter[len(self.seen) :]
-        for sector in filter(survives, self.unsynced):
+        for sector in filter(survives, sorted(self.unsynced)):
             begin = sector * SECTOR_BYTES
+            self.platter.extend(bytes(max(0, begin - len(self.platter))))
             self.platter[begin : begin + SECTOR_BYTES] = self.seen[begin : begin + SECTOR_BYTES]
         self.unsynced.clear()
 

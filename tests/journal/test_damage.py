@@ -152,7 +152,8 @@ def test_an_absurd_length_takes_no_memory(field):
     data = bytearray(SOUND[LONE])
     data[BEGINS[-2] + field : BEGINS[-2] + field + 4] = b"\xff" * 4
     disk = ModelDisk({LONE: bytes(data)})
-    assert Journal.open(FOLDER, 0, SEGMENT_BYTES, disk).sequence == 4
+    journal = Journal.open(FOLDER, 0, SEGMENT_BYTES, disk)
+    assert (journal.sequence, journal.cut) == (4, 0)
     assert disk.read_most <= SEGMENT_BYTES
 
 
@@ -266,6 +267,22 @@ def test_frames_of_another_journal_are_found():
         assert "does not follow" in told.what
 
 
+def test_a_whole_frame_behind_damage_is_found_wherever_the_chunks_part(monkeypatch):
+    damaged = {LONE: PIECES.replace(FRAMES[0][:8], b"no magic", 1)}
+    for chunk_bytes in range(256, 400):
+        monkeypatch.setattr(frames, "CHUNK_BYTES", chunk_bytes)
+        told = refused(damaged)
+        assert told is not None, chunk_bytes
+        assert f"a whole frame stands at byte {START.offset + SIZE}" in told.what
+
+
+def test_a_reader_that_knows_only_a_position_finds_a_frame_from_elsewhere():
+    disk = ModelDisk(rejoined([FRAMES[0], FRAMES[2], *FRAMES[2:]]))
+    position = Position(1, START.offset + SIZE)
+    with pytest.raises(JournalDamaged, match=f"written for byte {position.offset + SIZE}"):
+        list(read_frames(FOLDER, position, files=disk))
+
+
 def test_a_torn_frame_with_more_behind_it_was_answered():
     """Neither of the last two frames is whole, but the second was begun: the first was synced."""
     data = bytearray(PIECES)
@@ -348,6 +365,14 @@ def test_a_segment_of_another_journal_is_found():
     for name in NAMES[1:]:
         assert "does not follow" in told_of(SEGMENTS | {name: theirs[name]})
         assert "carries on after sequence" in told_of(SEGMENTS | {name: fewer[name]})
+
+
+def test_a_reader_that_knows_only_a_position_believes_the_segments_header():
+    theirs = contents([batch._replace(time=1) for batch in SEGMENTED], 1_200)
+    mixed = SEGMENTS[NAMES[1]][: START.offset] + theirs[NAMES[1]][START.offset :]
+    disk = ModelDisk(SEGMENTS | {NAMES[1]: mixed})
+    with pytest.raises(JournalDamaged, match="does not follow the one before it"):
+        list(read_frames(FOLDER, Position(2, START.offset), files=disk))
 
 
 def test_a_shorter_earlier_segment_is_no_harm_if_it_lost_only_zeros():

@@ -1,0 +1,429 @@
+"""The client as a firm's engineer calls it: one thread, every call answered or failed in time."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from time import monotonic, time_ns
+from types import TracebackType
+from typing import Self, TypeVar
+
+import zmq
+
+from exchange.client.answers import Account, Fill, Order, Outcome, Programmes, account_of
+from exchange.client.errors import (
+    BadInput,
+    ConnectionLost,
+    ExchangeError,
+    OrderRejected,
+    OutcomeUnknown,
+    ProfileError,
+    RequestRefused,
+)
+from exchange.client.fillbook import FillReader
+from exchange.client.history import History
+from exchange.client.link import TIMEOUT_SECONDS, Link, Options, deadline_after
+from exchange.client.requests import Asked, Cancels, NewOrders
+from exchange.client.session import Session
+from exchange.client.tickets import Instruments, OrderTicket, client_id_bytes
+from exchange.profiles import Profile, load_profile
+from exchange.protocol.acts import Act
+from exchange.protocol.messages import COMMANDS_PER_MESSAGE_MAX, Status
+
+MESSAGES_IN_FLIGHT_MAX = 8
+"""How many messages of orders await their answers at once: enough to keep the venue busy, and few
+enough that neither side ever waits for room to send while the other does."""
+
+HISTORY_BYTES_MAX = 2**30
+"""The longest result of a query: it is taken whole, in memory."""
+
+AnswerT = TypeVar("AnswerT")
+
+
+def connect_sync(
+    profile: str | os.PathLike[str] | Profile,
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+    options: Options | None = None,
+) -> SyncExchange:
+    """Open a session with the venue that a profile names, within `timeout` seconds.
+
+    `profile` is a name (`$BOURSE_VENUE/keys/<name>.toml`), a file, or a `Profile`. Raises
+    `ProfileError`, `ConnectionLost` or `AccessDenied`, each with what to do.
+
+        with connect_sync("sandbox") as ex:
+            order = ex.place(ex.instruments["QWEN3-MAX"].buy(250, limit="12.35"))
+    """
+    chosen = profile if isinstance(profile, Profile) else load_profile(profile)
+    if fault := chosen.fault():
+        raise ProfileError(f"the profile's {fault}")
+    exchange = SyncExchange(chosen, options or Options())
+    try:
+        exchange.refresh(timeout)
+    except BaseException:
+        exchange.close()
+        raise
+    return exchange
+
+
+class SyncExchange:
+    """A member's session with the venue; belongs to one thread. `connect_sync` opens one.
+
+    Reports of fills and cancels are taken in by whatever call comes next. A connection that breaks
+    is made anew by itself: a call that waits meanwhile is asked again where that is safe, and fails
+    within its timeout where it is not.
+    """
+
+    def __init__(self, profile: Profile, options: Options) -> None:
+        self._profile = profile
+        self._options = options
+        self._session = Session()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._link = Link(self._context, profile.endpoints.orders, profile, options)
+        self._id_begin = secrets.token_hex(5)
+        self._ids_made = 0
+        self.history = History(self._open_history, lambda: self.instruments)
+        """SQL, bars and trades."""
+
+    # --- who and what --------------------------------------------------------------------------
+
+    @property
+    def member(self) -> str:
+        """Who one is to the venue."""
+        return self._session.blotter.member
+
+    @property
+    def role(self) -> str:
+        """What one is to the venue: firm, provider, programme_office, operator, auditor."""
+        return self._session.role
+
+    @property
+    def sequence(self) -> int:
+        """The highest sequence of the journal that was heard of."""
+        return self._session.sequence
+
+    @property
+    def instruments(self) -> Instruments:
+        """What the venue lists, by symbol, as of the logon or the last `refresh`."""
+        return self._session.instruments
+
+    @property
+    def programmes(self) -> Programmes:
+        """The programmes, by code, with their budgets as of the logon or the last `refresh`."""
+        return self._session.programmes
+
+    def refresh(self, timeout: float = TIMEOUT_SECONDS) -> None:
+        """Learn anew what is listed, and each instrument's phase."""
+        session, deadline = self._session, deadline_after(timeout)
+        before = session.logons
+        if session.ready:
+            session.log_on()
+        if not self._link.wait_for(session, lambda: session.logons > before, deadline):
+            raise self._link.silence("the logon")
+
+    # --- orders --------------------------------------------------------------------------------
+
+    def place(
+        self,
+        ticket: OrderTicket,
+        client_id: str | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> Order:
+        """Place an order and return it as it stands after it met the book: journalled by then.
+
+        `client_id` is 1 to 24 ASCII characters of the caller's choice; without one a random one is
+        made. An id that was used before places nothing: the order of that id comes back, `known`.
+        Raises `OrderRejected`; `OutcomeUnknown` where no answer came in `timeout` seconds: place it
+        again under the same client id, which is always safe; `ConnectionLost` where nothing was
+        sent; `BadInput`.
+        """
+        ids = None if client_id is None else [client_id]
+        (outcome,) = self.place_all([ticket], ids, timeout)
+        if isinstance(outcome, OrderRejected):
+            raise outcome
+        return outcome
+
+    def place_all(
+        self,
+        tickets: Sequence[OrderTicket],
+        client_ids: Sequence[str] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> list[Outcome]:
+        """Place many orders at once and return, in their order, each one or its refusal.
+
+        They go out in messages of up to 1024, several at a time; `timeout` is the longest wait for
+        the next answer. Raises as `place` does, but for `OrderRejected`, which is a value here.
+        """
+        deadline_after(timeout)
+        parts = self._written(tickets, self._client_ids(len(tickets), client_ids))
+        try:
+            for at, part in enumerate(parts):
+                if at >= MESSAGES_IN_FLIGHT_MAX:
+                    self._wait_for(parts[at - MESSAGES_IN_FLIGHT_MAX], timeout)
+                self._session.place(part)
+                self._link.say(self._session)
+            for part in parts:
+                self._wait_for(part, timeout)
+            return [
+                outcome
+                for part in parts
+                for outcome in self._session.outcomes(part)
+                if outcome is not None
+            ]
+        except ExchangeError as error:
+            answers = [outcome for part in parts for outcome in self._session.outcomes(part)]
+            if (doubt := _doubt_orders(parts, answers, error)) is not None:
+                raise doubt from error
+            raise
+        finally:
+            for part in parts:
+                self._session.drop(part)
+
+    def cancel(self, order: Order | int, timeout: float = TIMEOUT_SECONDS) -> Order:
+        """Cancel what is open of an order, given as itself or by id, and return it as it ended.
+
+        Raises `OrderRejected` (`unknown_order`) if it has ended already, with the order as it ended;
+        `OutcomeUnknown` where no answer came: cancelling again is harmless; `ConnectionLost`.
+        """
+        (outcome,) = self.cancel_all([order], timeout)
+        if isinstance(outcome, OrderRejected):
+            raise outcome
+        return outcome
+
+    def cancel_all(
+        self, orders: Sequence[Order | int], timeout: float = TIMEOUT_SECONDS
+    ) -> list[Outcome]:
+        """Cancel many orders at once; as `place_all`."""
+        deadline_after(timeout)
+        ids = [order.id if isinstance(order, Order) else order for order in orders]
+        outcomes: list[Outcome] = []
+        for at in range(0, len(ids), COMMANDS_PER_MESSAGE_MAX):
+            said = self._session.cancel(ids[at : at + COMMANDS_PER_MESSAGE_MAX], time_ns())
+            try:
+                self._wait_for(said, timeout)
+            except ExchangeError as error:
+                doubt = _doubt_cancels(said, self._session.outcomes(said), error)
+                if doubt is not None:
+                    raise doubt from error
+                raise
+            finally:
+                self._session.drop(said)
+            outcomes += [outcome for outcome in self._session.outcomes(said) if outcome is not None]
+        return outcomes
+
+    def order(self, order: Order | int) -> Order:
+        """Return what was heard last of an order, without asking the venue.
+
+        Raises `BadInput` for an order that this session was never told of, or long ago.
+        """
+        self._link.turn(self._session, monotonic())
+        return self._session.blotter.order(order.id if isinstance(order, Order) else order)
+
+    def orders(self, timeout: float = TIMEOUT_SECONDS) -> list[Order]:
+        """Ask for one's open orders, from whichever session. Raises `Timeout`, `ConnectionLost`."""
+        return self._answer(self._session.open_orders(), "the question for orders", timeout)
+
+    def fills(
+        self,
+        since: int | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+        limit: int | None = None,
+    ) -> Iterator[Fill]:
+        """Iterate over fills of sequence `since` and later, those heard already and those to come.
+
+        It ends after `timeout` seconds without a fill, or after `limit` fills. Without `since` it
+        begins with the first that this session heard. Raises `FillsMissed` where some may be missing:
+        those before the session, or while its connection was broken; `ConnectionLost` if there is
+        none when the time is up.
+        """
+        deadline_after(timeout)
+        reader = FillReader(self._session.blotter.fills, since)
+        return self._fills(reader, timeout, limit)
+
+    def _fills(self, reader: FillReader, timeout: float, limit: int | None) -> Iterator[Fill]:
+        count = 0
+        while limit is None or count < limit:
+            deadline = monotonic() + timeout
+            while (fill := reader.next()) is None:
+                if monotonic() >= deadline:
+                    if not self._session.ready:
+                        raise self._link.silence("the call for fills")
+                    return
+                self._link.turn(self._session, deadline)
+            count += 1
+            yield fill
+
+    # --- questions and acts --------------------------------------------------------------------
+
+    def account(self, timeout: float = TIMEOUT_SECONDS) -> Account:
+        """Ask for one's balances: money in hao, credits in lots. Raises `Timeout`, `ConnectionLost`."""
+        answer = self._answer(self._session.account(), "the question for balances", timeout)
+        return account_of(answer, self.instruments)
+
+    def status(self, timeout: float = TIMEOUT_SECONDS) -> Status:
+        """Ask how the venue is: counts, times in ns, budgets in hao. Raises as `account` does."""
+        return self._answer(self._session.status(), "the question for its status", timeout)
+
+    def act(self, act: Act, why: str, timeout: float = TIMEOUT_SECONDS) -> int:
+        """Have an act (`exchange.protocol.acts`) sequenced, with the reason; return its sequence.
+
+        For operators; a provider may issue its own credits. Raises `RequestRefused`; `OutcomeUnknown`
+        where no answer came: an act has no client id, so look before deciding again.
+        """
+        asked = self._session.decide(act, why)
+        try:
+            return self._answer(asked, "the act", timeout).sequence
+        except RequestRefused:
+            raise
+        except ExchangeError as error:
+            if not asked.handed:
+                raise
+            raise OutcomeUnknown(
+                f"it is not known whether the venue took the act ({error.problem})",
+                field="act",
+                value=type(act).__name__,
+                remedy="see by ex.status(), ex.refresh() or ex.history whether it did, then decide",
+            ) from error
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the session. Open orders stay in the book."""
+        self.history.close()
+        self._link.close()
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SyncExchange of {self.member} at {self._link.endpoint}>"
+
+    # --- within --------------------------------------------------------------------------------
+
+    def _open_history(self) -> Link:
+        endpoint = self._profile.endpoints.query
+        if not endpoint:
+            raise ProfileError(
+                "the profile names no query service",
+                field="endpoints.query",
+                remedy="write the venue's query endpoint into it",
+            )
+        options = self._options._replace(message_bytes_max=HISTORY_BYTES_MAX)
+        return Link(self._context, endpoint, self._profile, options)
+
+    def _client_ids(self, count: int, given: Sequence[str] | None) -> list[bytes]:
+        """Return `count` padded client ids: those given, or new ones."""
+        if given is None:
+            first = self._ids_made
+            self._ids_made += count
+            return [
+                client_id_bytes(f"{self._id_begin}-{number:x}")
+                for number in range(first, first + count)
+            ]
+        if isinstance(given, str) or len(given) != count:
+            raise BadInput(
+                f"{count} orders want {count} client ids",
+                field="client_ids",
+                value=given,
+                remedy="give one for each order, in their order, or none at all",
+            )
+        ids = [client_id_bytes(client_id) for client_id in given]
+        if len(set(ids)) < count:
+            raise BadInput(
+                "a client_id stands twice in one call",
+                field="client_ids",
+                value=given,
+                remedy="give each order its own",
+            )
+        return ids
+
+    def _written(self, tickets: Sequence[OrderTicket], ids: list[bytes]) -> list[NewOrders]:
+        """Return the messages that place `tickets`, all of them checked before the first is said."""
+        now, size = time_ns(), COMMANDS_PER_MESSAGE_MAX
+        return [
+            self._session.write_orders(tickets[at : at + size], ids[at : at + size], now)
+            for at in range(0, len(tickets), size)
+        ]
+
+    def _wait_for(self, said: NewOrders | Cancels, timeout: float) -> None:
+        """Wait until all of a message was answered; `timeout` is the longest wait for one answer."""
+        while not said.is_done():
+            if not self._has_more_answers(said, len(said.answers), timeout):
+                raise self._link.silence("in full what was sent")
+
+    def _has_more_answers(self, said: NewOrders | Cancels, count: int, timeout: float) -> bool:
+        """Wait until more than `count` of a message's commands were answered."""
+        return self._link.wait_for(
+            self._session, lambda: len(said.answers) > count, monotonic() + timeout
+        )
+
+    def _answer(self, asked: Asked[AnswerT], what: str, timeout: float) -> AnswerT:
+        """Wait for the answer to a question, and return it."""
+        try:
+            done = self._link.wait_for(self._session, asked.is_done, deadline_after(timeout))
+        finally:
+            self._session.drop(asked)
+        if not done or asked.lost:
+            raise self._link.silence(what)
+        return asked.result()
+
+
+def _doubt_orders(
+    parts: Sequence[NewOrders], answers: Sequence[Outcome | None], error: ExchangeError
+) -> ExchangeError | None:
+    """Return what to raise where a call for orders failed: what is known, and what is not.
+
+    None where `error` itself says all: a single message that the venue refused as a whole.
+    """
+    if not any(part.handed for part in parts):
+        return None if isinstance(error, ConnectionLost) else _unsent(error)
+    if isinstance(error, RequestRefused) and len(parts) == 1:
+        return None
+    ids = [client_id for part in parts for client_id in part.names]
+    doubtful = [
+        client_id.rstrip(b"\0").decode("ascii")
+        for client_id, outcome in zip(ids, answers, strict=True)
+        if outcome is None
+    ]
+    unknown = OutcomeUnknown(
+        f"{len(doubtful)} of {len(ids)} orders have no answer ({error.problem})",
+        field="client_id",
+        value=doubtful[0] if len(doubtful) == 1 else f"{doubtful[0]} and {len(doubtful) - 1} more",
+        remedy="place them again under the same client_id: no order is taken twice",
+    )
+    unknown.client_ids, unknown.answers = doubtful, answers
+    return unknown
+
+
+def _doubt_cancels(
+    said: Cancels, answers: Sequence[Outcome | None], error: ExchangeError
+) -> ExchangeError | None:
+    """Return what to raise where a call for cancels failed; None where `error` itself says all."""
+    if not said.handed:
+        return None if isinstance(error, ConnectionLost) else _unsent(error)
+    if isinstance(error, RequestRefused):
+        return None
+    unknown = OutcomeUnknown(
+        f"{answers.count(None)} of {len(answers)} cancels have no answer ({error.problem})",
+        field="order",
+        value=said.names[answers.index(None)],
+        remedy="cancel again, which is harmless, or ask ex.orders() what is still open",
+    )
+    unknown.answers = answers
+    return unknown
+
+
+def _unsent(error: ExchangeError) -> ConnectionLost:
+    return ConnectionLost(
+        f"nothing was sent ({error.problem})", remedy="try again when the venue answers"
+    )

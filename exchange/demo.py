@@ -1,0 +1,322 @@
+"""`bourse demo`: a market on the real catalogue, watched, settled and proven in one command."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import click
+import msgspec
+import zmq
+
+from exchange.client import Client, Order, connect_sync
+from exchange.client.errors import ExchangeError
+from exchange.client.money import yuan
+from exchange.client.tickets import OrderTicket
+from exchange.config import Endpoints
+from exchange.crowd import Crowd, Placed, Wish, firms
+from exchange.instruments import Instrument, standard_catalogue
+from exchange.marketdata import subscriber
+from exchange.profiles import load_profile
+from exchange.protocol.acts import Admit
+from exchange.server.audit import Verdict, verify
+from exchange.server.folder import Folder, new_key_pair
+from exchange.server.follower import Commit, Follower
+from exchange.server.founding import AUDITOR, OPERATOR, standard_acts, voucher
+from exchange.server.settler import Settler
+from exchange.server.supervisor import Supervisor
+from exchange.terminal import Screen, Viewer, warm_with_progress
+from exchange.testing import OPENING, Exchange
+from settlement.report import Report, settlement_report
+from settlement.store import Store
+from settlement.terms import VENUE_ZONE
+
+ROUND_ORDERS = 100
+"""Most orders between two looks at the clock and the screen."""
+
+ROUNDS_A_SECOND = 30
+"""How often the crowd acts: about two thousand orders a second."""
+
+SETTLED_SECONDS_MAX = 30.0
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a demo's market did, and whether its books balance. Money in hao."""
+
+    report: Report
+    verdict: Verdict
+    models: int
+    agents: int
+    compute: int
+    members: int
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every asset sums to zero and every budget sums."""
+        return self.report.balanced
+
+    @property
+    def rebuilt_equal(self) -> bool:
+        """Whether the store equals the one rebuilt from the journal, and replay the live state."""
+        return self.verdict.ok and not self.verdict.told
+
+    def facts(self) -> dict[str, object]:
+        """Return what `--json` prints."""
+        return {
+            "models": self.models,
+            "agents": self.agents,
+            "compute": self.compute,
+            "members": self.members,
+            "orders": self.report.orders,
+            "trades": self.report.trades,
+            "subsidised_trades": self.report.subsidised_trades,
+            "subsidy_hao": self.report.subsidy,
+            "turnover_hao": self.report.turnover,
+            "fees_hao": self.report.fees,
+            "commands": self.verdict.commands,
+            "balanced": self.balanced,
+            "rebuilt_equal": self.rebuilt_equal,
+            "differences": [*self.report.differences, *self.verdict.differences],
+            "state_hash": f"{self.verdict.state_hash:016x}",
+        }
+
+
+class ClientDesk:
+    """Places the crowd's orders through the members' own clients; keeps who was answered what."""
+
+    def __init__(self, clients: dict[str, Client], symbols: list[str]) -> None:
+        self.answers: list[tuple[int, str, str]] = []
+        self._clients = clients
+        self._symbols = symbols
+
+    def place(self, member: str, wishes: list[Wish]) -> list[Placed]:
+        """Place the orders of one member, in one message."""
+        tickets = [
+            OrderTicket(
+                self._symbols[wish.instrument],
+                wish.side,
+                wish.quantity,
+                wish.price,
+                wish.programme,
+                wish.time_in_force,
+            )
+            for wish in wishes
+        ]
+        outcomes = self._clients[member].place_all(tickets, client_ids=[wish.client_id for wish in wishes])
+        placed = []
+        for outcome in outcomes:
+            if isinstance(outcome, Order):
+                self.answers.append((outcome.id, outcome.client_id, member))
+                placed.append(Placed(outcome.id, outcome.filled, outcome.leaves))
+            else:
+                placed.append(Placed(0, 0, 0))
+        return placed
+
+    def cancel(self, member: str, orders: list[int]) -> None:
+        """Cancel orders of one member; those that have ended are refused, which is no matter here."""
+        if orders:
+            self._clients[member].cancel_all(orders)
+
+
+def run_timed(seconds: int, seed: int, data: Path | None, *, quiet: bool) -> Result:
+    """Run a venue's processes, let the crowd trade on it, stop it, and prove its books."""
+    warm_with_progress()
+    with _folder(data) as root:
+        folder = Folder(root)
+        year = datetime.fromtimestamp(time.time(), VENUE_ZONE).year
+        members = [OPERATOR, AUDITOR, *_providers(), *(firm.member for firm, _ in firms())]
+        keys = [new_key_pair(member) for member in members]
+        folder.found(standard_acts(firms(), keys, [voucher(year)]), keys)
+        supervisor = Supervisor(folder, Endpoints(), told=lambda line: click.echo(line, err=True))
+        try:
+            supervisor.start()
+            _trade(folder, supervisor, seconds, seed, quiet=quiet)
+            _wait_until_settled(folder)
+        finally:
+            supervisor.stop()
+        return _settled(folder)
+
+
+def trade_on(root: Path, seconds: int, seed: int) -> None:
+    """Let the crowd trade on a venue that runs already; note every answer in its `answers.csv`."""
+    folder = Folder(root)
+    _trade(folder, None, seconds, seed, quiet=False)
+
+
+def run_counted(orders: int, seed: int, data: Path | None, *, quiet: bool) -> Result:
+    """Trade so many orders in this process, on a fake clock: the seed alone decides all of it."""
+    warm_with_progress()
+    catalogue = standard_catalogue()
+    with _folder(data) as root:
+        folder = Folder(root)
+        acts = standard_acts(firms(), [], [voucher(OPENING.year)])
+        folder.found(acts, [])
+        venue = Exchange(acts, folder=folder.journal)
+        admitted = venue.engine.registry.members
+        clients = {one.member: venue.connect(one.member) for one in admitted}
+        desk = ClientDesk(clients, [instrument.symbol for instrument in catalogue])
+        crowd = Crowd(seed, list(catalogue), admitted, voucher(OPENING.year).code)
+        crowd.open_market(desk)
+        next_line = 0
+        while crowd.placed < orders:
+            crowd.play_round(desk, min(ROUND_ORDERS, orders - crowd.placed))
+            if not quiet and crowd.placed >= next_line:
+                next_line += max(orders // 4, 1)
+                click.echo(f"{crowd.placed} of {orders} orders placed")
+        commit = Commit(venue.journal.sequence, venue.journal.position)
+        store = Store.open(folder.settlement)
+        settler = Settler(Follower(folder.journal), store, note=lambda _: None)
+        settler.settle(commit)
+        settler.flush()
+        store.close()
+        for client in clients.values():
+            client.close()
+        venue.journal.close()
+        return _settled(folder)
+
+
+@contextmanager
+def _folder(data: Path | None) -> Iterator[Path]:
+    """Yield the folder to keep, or one that is thrown away afterwards."""
+    if data is not None:
+        yield data
+        return
+    scratch = Path(tempfile.mkdtemp(prefix="bourse-demo-"))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _providers() -> list[str]:
+    return sorted({instrument.provider for instrument in standard_catalogue()})
+
+
+def _trade(
+    folder: Folder, supervisor: Supervisor | None, seconds: int, seed: int, *, quiet: bool
+) -> None:
+    """Connect everybody, and let the crowd act until the time is up, with a screen to watch."""
+    auditor = load_profile(folder.profile(AUDITOR))
+    with _clients(folder) as clients:
+        watcher = clients[AUDITOR]
+        listed: list[Instrument] = [one.listing for one in watcher.instruments.values()]
+        symbols = [instrument.symbol for instrument in listed]
+        programme = next(iter(watcher.programmes))
+        members = [
+            Admit(member=name, role=client.role)  # type: ignore[arg-type]
+            for name, client in clients.items()
+        ]
+        crowd = Crowd(seed, listed, members, programme, run=f"{time.time_ns() >> 20:x}")
+        desk = ClientDesk(clients, symbols)
+        screen = Screen(symbols, f"Tokenbourse · {len(symbols)} instruments · {len(clients)} members")
+        viewer = Viewer(screen, quiet=quiet)
+        with (
+            zmq.Context() as context,
+            subscriber(context, auditor, list(range(len(symbols)))) as feed,
+        ):
+            try:
+                crowd.open_market(desk)
+                end = time.monotonic() + seconds
+                next_status = 0.0
+                while (now := time.monotonic()) < end:
+                    crowd.play_round(desk, ROUND_ORDERS)
+                    screen.orders = crowd.placed
+                    screen.hear(feed.poll(0))
+                    if now >= next_status:
+                        next_status = now + 1.0
+                        _note_budget(screen, watcher)
+                        if supervisor is not None:
+                            supervisor.look_after()
+                    viewer.show(feed.books, end - now)
+                    time.sleep(max(0.0, 1 / ROUNDS_A_SECOND - (time.monotonic() - now)))
+            finally:
+                viewer.close()
+                _write_answers(folder.root / "answers.csv", desk.answers)
+
+
+def _note_budget(screen: Screen, watcher: Client) -> None:
+    for row in watcher.status().programmes[:1]:
+        screen.budget, screen.uncommitted, screen.paid = row.budget, row.uncommitted, row.paid
+
+
+@contextmanager
+def _clients(folder: Folder) -> Iterator[dict[str, Client]]:
+    """Yield a connected client of every member whose profile lies in the folder."""
+    clients: dict[str, Client] = {}
+    try:
+        for path in sorted(folder.keys.glob("*.toml")):
+            profile = load_profile(path)
+            clients[profile.member] = connect_sync(profile)
+        yield clients
+    finally:
+        for client in clients.values():
+            client.close()
+
+
+def _write_answers(path: Path, answers: list[tuple[int, str, str]]) -> None:
+    """Write every order that was answered, for `bourse verify --answers`."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("order", "client_id", "member"))
+        writer.writerows(answers)
+
+
+def _wait_until_settled(folder: Folder) -> None:
+    """Wait until the store has come as far as the sequencer."""
+    with connect_sync(load_profile(folder.profile(AUDITOR))) as auditor:
+        target = auditor.status().sequence
+        end = time.monotonic() + SETTLED_SECONDS_MAX
+        while time.monotonic() < end:
+            row = auditor.history.sql("select sequence from watermark").rows()[0]
+            if int(row["sequence"]) >= target:
+                return
+            time.sleep(0.02)
+    message = f"the settlement is not at sequence {target} after {SETTLED_SECONDS_MAX} s"
+    raise ExchangeError(message)
+
+
+def _settled(folder: Folder) -> Result:
+    """Read the report off the store, and prove the store by the journal."""
+    store = Store.open(folder.settlement)
+    report = settlement_report(store)
+    store.close()
+    catalogue = standard_catalogue()
+    kinds = [instrument.kind for instrument in catalogue]
+    return Result(
+        report=report,
+        verdict=verify(folder),
+        models=kinds.count("model"),
+        agents=kinds.count("agent"),
+        compute=kinds.count("compute"),
+        members=len(firms()) + len(_providers()),
+    )
+
+
+def print_result(result: Result) -> None:
+    """Print the settlement report and its proofs."""
+    report = result.report
+    click.echo("")
+    click.echo("Settlement report")
+    click.echo(f"  orders {report.orders:,}, trades {report.trades:,}, turnover {yuan(report.turnover)} yuan")
+    click.echo(f"  fees {yuan(report.fees)} yuan, subsidy {yuan(report.subsidy)} yuan "
+               f"on {report.subsidised_trades:,} trades")
+    for name, amount in report.subsidy_by_programme.items():
+        click.echo(f"    programme {name:18} {yuan(amount):>18} yuan")
+    for name, amount in report.subsidy_by_size.items():
+        click.echo(f"    firm size {name:18} {yuan(amount):>18} yuan")
+    click.echo("Proofs")
+    click.echo(f"  every asset sums to zero, every budget sums: {_word(result.balanced)}")
+    click.echo(f"  store rebuilt from the journal equals the store: {_word(result.rebuilt_equal)}")
+    click.echo(f"  {result.verdict.commands:,} commands, state {result.verdict.state_hash:016x}")
+    for line in (*report.differences, *result.verdict.differences, *result.verdict.told):
+        click.echo(f"  ! {line}")
+
+
+def _word(is_so: bool) -> str:
+    return "yes" if is_so else "NO"

@@ -1,0 +1,190 @@
+"""Writes the reference pages of `docs/reference/` from the code: `python -m exchange.reference [--check]`."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import get_args
+
+import click
+import msgspec
+
+from exchange import config
+from exchange.cli import bourse
+from exchange.protocol import acts, messages
+from exchange.protocol.reasons import MEANINGS
+from exchange.protocol.records import COMMAND_FIELDS, REPORT_FIELDS, Field, packer
+from matching import vocabulary
+from settlement.store import Store, describe
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+MADE = "<!-- Made by `make docs` from the code; edit that instead. -->\n"
+
+_TYPES = {"B": "uint8", "H": "uint16", "i": "int32", "q": "int64", "24s": "24 bytes, ASCII, padded with zeros"}
+
+
+def pages() -> dict[str, str]:
+    """Return every page by its file's name."""
+    return {
+        "cli.md": cli_page(),
+        "messages.md": messages_page(),
+        "records.md": records_page(),
+        "reject-reasons.md": reasons_page(),
+        "tables.md": tables_page(),
+        "limits.md": limits_page(),
+    }
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def cli_page() -> str:
+    """Return the help of every command."""
+    parts = [MADE, "# Commands\n", _help(bourse, "bourse")]
+    parts += _command_parts(bourse, "bourse")
+    return "\n".join(parts)
+
+
+def _command_parts(group: click.Group, path: str) -> list[str]:
+    parts = []
+    for name, command in sorted(group.commands.items()):
+        whole = f"{path} {name}"
+        parts += [f"## `{whole}`\n", _help(command, whole)]
+        if isinstance(command, click.Group):
+            parts += _command_parts(command, whole)
+    return parts
+
+
+def _help(command: click.Command, path: str) -> str:
+    context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+    return f"```text\n{command.get_help(context)}\n```\n"
+
+
+def messages_page() -> str:
+    """Return every message and act: fields, types, meaning."""
+    parts = [MADE, "# Messages\n", inspect.getdoc(messages) or "", ""]
+    for title, union in (
+        ("From a member", messages.Request),
+        ("From the venue", messages.Answer),
+        ("Query service", messages.Query | messages.QueryResult),
+        ("Acts, inside `Decide` and in the journal", acts.Act),
+    ):
+        parts.append(f"## {title}\n")
+        for kind in get_args(union):
+            parts += [f"### {kind.__name__}\n", inspect.getdoc(kind) or "", ""]
+            parts.append(table(("field", "type", "default"), map(_field_row, msgspec.structs.fields(kind))))
+    return "\n".join(parts)
+
+
+def _field_row(field: msgspec.structs.FieldInfo) -> tuple[str, str, str]:
+    kind = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
+    default = "required" if field.required else repr(field.default)
+    return f"`{field.name}`", f"`{kind.replace('typing.', '')}`", f"`{default}`"
+
+
+def records_page() -> str:
+    """Return the fixed-width records, byte by byte."""
+    parts = [MADE, "# Records\n", "Little-endian, packed. A message is `C` and commands, or `R` and reports.\n"]
+    for title, fields in (("Command", COMMAND_FIELDS), ("Report", REPORT_FIELDS)):
+        parts += [f"## {title}, {packer(fields).size} bytes\n", table(("byte", "field", "type"), _offsets(fields))]
+    parts.append("## Codes\n")
+    for codes in (
+        vocabulary.CommandKind,
+        vocabulary.EventKind,
+        vocabulary.Side,
+        vocabulary.OrderType,
+        vocabulary.TimeInForce,
+        vocabulary.OrderState,
+    ):
+        parts += [f"### {codes.__name__}\n", inspect.getdoc(codes) or "", ""]
+        parts.append(table(("code", "name"), ((code.value, code.name.lower()) for code in codes)))
+    return "\n".join(parts)
+
+
+def _offsets(fields: tuple[Field, ...]) -> list[tuple[int, str, str]]:
+    rows = []
+    for at, (name, code) in enumerate(fields):
+        rows.append((packer(fields[:at]).size, f"`{name}`", _TYPES[code]))
+    return rows
+
+
+def reasons_page() -> str:
+    """Return every reject reason with the field at fault and the remedy."""
+    rows = [
+        (reason.value, f"`{reason.name.lower()}`", meaning.field, meaning.remedy)
+        for reason, meaning in MEANINGS.items()
+        if reason
+    ]
+    return "\n".join([MADE, "# Reject reasons\n", table(("code", "reason", "field", "remedy"), rows)])
+
+
+def tables_page() -> str:
+    """Return every table and view that analysts may ask, column by column."""
+    store = Store.open(None)
+    described = describe(store)
+    store.close()
+    parts = [MADE, "# Tables of the settlement store\n"]
+    for name in dict.fromkeys(row.table for row in described):
+        rows = [(f"`{row.column}`", row.type, row.comment) for row in described if row.table == name]
+        parts += [f"## `{name}`\n", table(("column", "type", "meaning"), rows)]
+    return "\n".join(parts)
+
+
+def limits_page() -> str:
+    """Return every limit and setting with its reason."""
+    rows = [
+        (f"`{name}`", value, reason)
+        for module in (config, vocabulary, messages)
+        for name, value, reason in constants(module.__file__ or "")
+        if isinstance(getattr(module, name), int | float)
+    ]
+    return "\n".join([MADE, "# Limits and settings\n", table(("name", "value", "why"), rows)])
+
+
+def constants(path: str) -> list[tuple[str, str, str]]:
+    """Return the module constants that a docstring follows: name, value as written, docstring."""
+    body = ast.parse(Path(path).read_text("utf-8")).body
+    found = []
+    for statement, following in zip(body, body[1:], strict=False):
+        if (
+            isinstance(statement, ast.Assign)
+            and isinstance(statement.targets[0], ast.Name)
+            and isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+        ):
+            value = ast.unparse(statement.value)
+            found.append((statement.targets[0].id, value, str(following.value.value)))
+    return found
+
+
+def main() -> int:
+    """Write the pages, or with `--check` say which are stale."""
+    made = pages()
+    if "--check" not in sys.argv[1:]:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        for name, text in made.items():
+            FOLDER.joinpath(name).write_text(text, "utf-8")
+        return 0
+    stale = [
+        name
+        for name, text in made.items()
+        if not FOLDER.joinpath(name).exists() or FOLDER.joinpath(name).read_text("utf-8") != text
+    ]
+    for name in stale:
+        print(f"docs/reference/{name} is stale; run `make docs`")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+-- What every public view and column means, with its unit; the reference page is made from these.
+
+comment on view trades is 'Every trade, once, in the order in which they happened.';
+comment on column trades.trade is 'The trade''s number: 1, 2, 3 ... over all instruments.';
+comment on column trades.sequence is 'Number of the command that caused it, in the journal.';
+comment on column trades.time is 'When the command was sequenced, UTC, to the microsecond.';
+comment on column trades.instrument is 'What was traded, as in instruments.';
+comment on column trades.price is 'Hao per lot (1 hao = 0.0001 yuan).';
+comment on column trades.quantity is 'Lots.';
+comment on column trades.amount is 'Price x quantity, in hao, before fees and subsidy.';
+comment on column trades.taker_side is 'Side of the order that arrived: buy or sell.';
+comment on column trades.buy_order is 'The buyer''s order, as in orders.';
+comment on column trades.sell_order is 'The seller''s order, as in orders.';
+comment on column trades.buyer is 'The member that bought.';
+comment on column trades.seller is 'The member that sold.';
+comment on column trades.buyer_fee is 'Hao that the buyer paid to the house on top of the amount.';
+comment on column trades.seller_fee is 'Hao that the house took out of the seller''s proceeds.';
+comment on column trades.subsidy is
+    'Hao of the amount that the buyer''s programme paid at this trade; 0 if none.';
+comment on column trades.phase is 'The market''s phase when it happened: continuous.';
+comment on column trades.programme is
+    'The programme that the buyer''s order names; null if none. The lots are then restricted.';
+comment on column trades.entry is 'The ledger entry that moved money and credits, as in postings.';
+
+comment on view orders is 'Every accepted order, once, as it stands at the watermark.';
+comment on column orders."order" is 'The order''s number, given by the venue.';
+comment on column orders.client_id is 'The id that the member gave it: 1 to 24 ASCII bytes.';
+comment on column orders.sequence is 'Number of the command that entered it, in the journal.';
+comment on column orders.time is 'When it was entered, UTC, to the microsecond.';
+comment on column orders.member is 'Whose order it is.';
+comment on column orders.instrument is 'What it buys or sells.';
+comment on column orders.side is 'buy or sell.';
+comment on column orders.type is
+    'How it finds its price: limit, market, stop, stop_limit or trailing_stop.';
+comment on column orders.time_in_force is 'How long it may rest: gtc, gtd, day, ioc or fok.';
+comment on column orders.price is 'Its limit, hao per lot.';
+comment on column orders.quantity is 'Its total, in lots, filled or not.';
+comment on column orders.programme is 'The programme that it names; null if none.';
+comment on column orders.state is 'open, filled, cancelled, expired or rejected.';
+comment on column orders.replaced is 'Whether it was ever replaced.';
+comment on column orders.filled_quantity is 'Lots filled so far.';
+comment on column orders.gross is
+    'What its trades amount to so far, price x quantity, in hao, before fees and subsidy.';
+comment on column orders.subsidy is 'Hao that its programme has paid so far.';
+comment on column orders.subsidy_reserved is 'Hao that its programme reserved when it was entered.';
+comment on column orders.last_sequence is 'Number of the last command that changed it.';
+
+comment on view executions is 'Every fill: two rows a trade, the buyer''s and the seller''s.';
+comment on column executions.execution is
+    'The fill''s number: 2 x trade - 1 for the buyer, 2 x trade for the seller.';
+comment on column executions.trade is 'The trade, as in trades.';
+comment on column executions."order" is 'The order that was filled, as in orders.';
+comment on column executions.sequence is 'Number of the command that caused it, in the journal.';
+comment on column executions.time is 'When the command was sequenced, UTC, to the microsecond.';
+comment on column executions.member is 'Whose order it is.';
+comment on column executions.instrument is 'What was traded.';
+comment on column executions.side is 'Side of the order: buy or sell.';
+comment on column executions.price is 'Hao per lot.';
+comment on column executions.quantity is 'Lots.';
+comment on column executions.fee is 'Hao that this side paid to the house.';
+comment on column executions.subsidy is
+    'Hao that the programme paid for this side; 0 for a seller.';
+comment on column executions.maker is 'Whether the order rested; false if it arrived.';
+
+comment on view refusals is 'Every command that was refused, and why.';
+comment on column refusals.sequence is 'Number of the refused command, in the journal.';
+comment on column refusals.time is 'When it was sequenced, UTC, to the microsecond.';
+comment on column refusals.member is 'Who sent it; null if unknown.';
+comment on column refusals.client_id is 'The id that the member gave it.';
+comment on column refusals.instrument is 'What it was about; null if unknown or none.';
+comment on column refusals.reason is 'The reject reason, in lower case.';
+comment on column refusals.detail is
+    'The number that the reason speaks of: a price, a limit, an amount.';
+
+comment on view postings is 'The ledger: the signed lines of every entry. An entry''s lines sum to zero, asset by asset.';
+comment on column postings.entry is 'The ledger entry''s number.';
+comment on column postings.sequence is 'Number of the command that caused it, in the journal.';
+comment on column postings.time is 'When the command was sequenced, UTC, to the microsecond.';
+comment on column postings.member is 'Whose account it is; house for the venue''s own.';
+comment on column postings.account is
+    'free (held or not), restricted, debt, fees, outside, or programme: and a programme''s name.';
+comment on column postings.asset is 'money, or the instrument whose credits they are.';
+comment on column postings.amount is
+    'Signed: hao of money, or lots of credits. Positive adds to the account.';
+comment on column postings.reason is 'trade, or what the act was.';
+comment on column postings.trade is 'The trade, as in trades; null if it was none.';
+
+comment on view subsidy_legs is 'What programmes paid, trade by trade.';
+comment on column subsidy_legs.trade is 'The trade, as in trades.';
+comment on column subsidy_legs."order" is 'The buyer''s order, as in orders.';
+comment on column subsidy_legs.programme is 'Who paid.';
+comment on column subsidy_legs.terms_version is 'Version of the programme''s terms.';
+comment on column subsidy_legs.fiscal_year is 'The fiscal year whose budget paid.';
+comment on column subsidy_legs.member is 'The firm that was subsidised.';
+comment on column subsidy_legs.amount is 'Hao; negative where a payment was taken back.';
+
+comment on view programmes is 'Programmes and their budgets at the watermark: uncommitted + reserved + paid + vested = budget.';
+comment on column programmes.programme is 'The programme''s name.';
+comment on column programmes.fiscal_year is 'The fiscal year of the budget.';
+comment on column programmes.terms_version is 'Version of the terms in force.';
+comment on column programmes.budget is 'Hao for the year.';
+comment on column programmes.uncommitted is 'Hao that no order has reserved.';
+comment on column programmes.reserved is 'Hao reserved by open orders.';
+comment on column programmes.paid is 'Hao paid at trades, not yet vested.';
+comment on column programmes.vested is 'Hao whose credits have been used.';
+
+comment on view members is 'Members as they stand at the watermark.';
+comment on column members.member is 'The member''s name, the same in every table.';
+comment on column members.group_name is
+    'Members of one group are related parties; a member alone is its own group.';
+comment on column members.size is 'micro, small, medium or large.';
+comment on column members.region is 'Where the firm is registered.';
+comment on column members.role is 'house, firm, provider, programme_office, operator or auditor.';
+comment on column members.sequence is 'Number of the command that last changed the row.';
+
+comment on view instruments is 'What can be traded, as it stands at the watermark.';
+comment on column instruments.instrument is 'Its name, the same in every table.';
+comment on column instruments.name is 'Its full name.';
+comment on column instruments.kind is
+    'model (a lot is 1,000,000 weighted tokens), agent (one task) or compute (one card-hour).';
+comment on column instruments.provider is 'Who issues its credits; empty if several may.';
+comment on column instruments.domestic is 'Whether it is of domestic grade (Xinchuang).';
+comment on column instruments.filed is 'Whether it is filed with the regulator.';
+comment on column instruments.region is 'Where it is served.';
+comment on column instruments.tier is 'Its quality tier.';
+comment on column instruments.tick is 'Tick size, hao per lot.';
+comment on column instruments.list_price is
+    'The provider''s list price, hao per lot; the subsidy''s ceiling is counted from it.';
+comment on column instruments.weight_input is 'Weight of an input token, per mille.';
+comment on column instruments.weight_cached is 'Weight of a cached input token, per mille.';
+comment on column instruments.weight_output is 'Weight of an output token, per mille.';
+comment on column instruments.milli_pflops is
+    'FP16 equivalent of one card, in thousandths of a PFLOPS; 0 unless compute.';
+comment on column instruments.state is 'proposed, listed, suspended, cancel-only or retired.';
+comment on column instruments.source is 'Where the list price comes from.';
+comment on column instruments.source_version is 'Version of the source.';
+comment on column instruments.source_date is 'Date of the source.';
+comment on column instruments.sequence is 'Number of the command that last changed the row.';
+
+comment on view bars_1m is 'Price history in bars of one minute. A minute without trades has no bar.';
+comment on column bars_1m.instrument is 'What was traded.';
+comment on column bars_1m.start is 'When the minute begins, UTC.';
+comment on column bars_1m.open is 'Price of its first trade, hao per lot.';
+comment on column bars_1m.high is 'Highest price, hao per lot.';
+comment on column bars_1m.low is 'Lowest price, hao per lot.';
+comment on column bars_1m.close is 'Price of its last trade so far, hao per lot.';
+comment on column bars_1m.volume is 'Lots traded.';
+comment on column bars_1m.amount is 'Sum of price x quantity, hao.';
+comment on column bars_1m.trades is 'Number of trades.';
+comment on column bars_1m.subsidised_volume is
+    'Lots of the trades of which a programme paid a part.';
+
+comment on view watermark is 'How far the journal has been folded into these tables; one row.';
+comment on column watermark.sequence is 'The last command that they contain.';
+comment on column watermark.time is 'When it was sequenced, UTC.';
+comment on column watermark.segment is 'The journal segment to resume from.';
+comment on column watermark."offset" is 'The byte in the segment to resume from.';
+comment on column watermark.digest is 'Hash of the last frame, hexadecimal.';
+comment on column watermark.frames is 'Frames folded so far.';

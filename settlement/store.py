@@ -1,0 +1,375 @@
+"""The settlement store: what the journal says, folded into tables that analysts can ask.
+
+One writer. It buffers the events of journal frames and writes them in batches of columns, one
+transaction a flush with the watermark inside, so that each command is written exactly once however
+often the process stops. The file may be thrown away: folding the journal again gives equal tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from matching.layout import EVENT, grown
+from matching.vocabulary import RejectReason
+from settlement.layout import EFFECT
+from settlement.postings import (
+    Columns,
+    act_postings,
+    leg_columns,
+    order_columns,
+    postings_of,
+    refusal_columns,
+    trade_columns,
+)
+from settlement.rows import Happened, InstrumentRow, MemberRow, ProgrammeRow
+
+CHECKPOINT_THRESHOLD = "256MB"
+"""How large the write-ahead log grows before it is folded into the file; commits wait meanwhile."""
+
+MEMORY_LIMIT = "1GB"
+"""What the database may take for its buffers and for all queries together; it never spills to disk."""
+
+_REASON_NAMES = {reason.value: reason.name.lower() for reason in RejectReason}
+_REASONS = pa.array([_REASON_NAMES.get(code, str(code)) for code in range(256)])
+"""The words for reject reasons, each at the place of its code."""
+
+_NS_PER_US = 1000
+_US_PER_MINUTE = 60_000_000
+_NS_PER_MINUTE = _US_PER_MINUTE * _NS_PER_US
+
+
+class StoreError(Exception):
+    """The file cannot be opened as a store: StoreDamaged or StoreInUse. Names path, cause, remedy."""
+
+    remedy = ""
+
+    def __init__(self, path: Path, cause: str) -> None:
+        self.path = path
+        self.cause = cause
+        super().__init__(f"settlement store {path}: {cause}; {self.remedy}")
+
+
+class StoreDamaged(StoreError):
+    """DuckDB cannot read the file, or another version of the house wrote it."""
+
+    remedy = "set it and its .wal aside and rebuild the store from the journal"
+
+
+class StoreInUse(StoreError):
+    """Another process, or another part of this one, has the file open. It is not damaged."""
+
+    remedy = "stop the other process, or ask it for its tables"
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """How far the journal is folded: the last sequence and its time (ns), and where to read on."""
+
+    sequence: int = 0
+    time: int = 0
+    segment: int = 0
+    offset: int = 0
+    digest: bytes = b""
+    frames: int = 0
+
+
+class Description(msgspec.Struct, frozen=True):
+    """A public column: what it is called, DuckDB's type for it, and what it means, unit included."""
+
+    table: str
+    column: str
+    type: str
+    comment: str
+
+
+class Store:
+    """The tables of settlement, and the buffer of what is not yet written to them."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take over a connection to a database that has the schema; `open` makes one."""
+        self._connection = connection
+        self._events = np.zeros(4096, EVENT)
+        self._effects = np.zeros(4096, EFFECT)
+        self._count = 0
+        self._happened: list[Happened] = []
+        self._acts = 0
+        self._named = {
+            "member_names": _numbers(connection, "select number from base.member_names"),
+            "instrument_names": _numbers(connection, "select number from base.instrument_names"),
+        }
+        rows = connection.execute("select * from base.programmes").fetchall()
+        self._programmes = {row[0]: ProgrammeRow(*row) for row in rows}
+        *mark, self._bars_before_us = _one_row(connection, statement("read_watermark"))
+        self._watermark = Watermark(*mark)
+        self._last_sequence = self._watermark.sequence
+        self._close_bars = statement("close_bars")
+        self._change_programme = statement("change_programme")
+        self._write_watermark = statement("write_watermark")
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str | None = None,
+        threads: int = 1,
+        memory_limit: str = MEMORY_LIMIT,
+        checkpoint_threshold: str = CHECKPOINT_THRESHOLD,
+    ) -> Store:
+        """Open the store at `path`, made on first use; None keeps it in memory.
+
+        Raises StoreDamaged if the file cannot be opened, StoreInUse if somebody else has it open.
+        """
+        config: dict[str, Any] = {
+            "threads": threads,
+            "memory_limit": memory_limit,
+            "checkpoint_threshold": checkpoint_threshold,
+        }
+        if path is None:
+            return cls(_with_schema(duckdb.connect(":memory:", config=config)))
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return cls(_with_schema(duckdb.connect(str(path), config=config)))
+        except duckdb.ConnectionException as error:
+            raise StoreInUse(path, str(error)) from error
+        except duckdb.Error as error:
+            if "Could not set lock" in str(error):
+                raise StoreInUse(path, str(error)) from error
+            raise StoreDamaged(path, str(error)) from error
+
+    def close(self) -> None:
+        """Close the file. What was added and not flushed is forgotten; the journal still has it."""
+        self._connection.close()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of its own for a reader, which may work in another thread."""
+        return self._connection.cursor()
+
+    @property
+    def watermark(self) -> Watermark:
+        """How far the journal is folded into the tables."""
+        return self._watermark
+
+    @property
+    def pending(self) -> int:
+        """How many rows, events and rows of acts, were added since the last flush."""
+        return self._count + self._acts
+
+    def add(self, events: np.ndarray, effects: np.ndarray, happened: Happened) -> None:
+        """Take copies of what one frame brought. `events` and `effects` are parallel; see the layouts.
+
+        Raises AssertionError if any of it was added before: frames come once, in their order.
+        """
+        assert len(events) == len(effects), f"{len(events)} events, {len(effects)} effects"
+        sequences = [row.sequence for row in happened.members]
+        sequences += [row.sequence for row in happened.instruments]
+        sequences += [row.sequence for row in happened.postings]
+        acts = len(sequences)
+        if len(effects):
+            sequences += [int(effects["sequence"][0]), int(effects["sequence"][-1])]
+        if not sequences:
+            return
+        assert min(sequences) > self._last_sequence, (
+            f"sequence {min(sequences)} was added before; the last was {self._last_sequence}"
+        )
+        end = self._count + len(events)
+        self._events = grown(self._events, end)
+        self._effects = grown(self._effects, end)
+        _copy(events, self._events[self._count : end])
+        _copy(effects, self._effects[self._count : end])
+        self._count = end
+        if acts:
+            self._happened.append(happened)
+            self._acts += acts
+        self._last_sequence = max(sequences)
+
+    def flush(self, watermark: Watermark, programmes: Sequence[ProgrammeRow]) -> None:
+        """Write all that was added, the programmes as they stand now and the watermark, or nothing.
+
+        If it raises, nothing is written, what was added is kept, and it may be called again. Raises
+        AssertionError if the watermark would run back or leave out something that was added, or if
+        a ledger entry does not balance.
+        """
+        assert watermark.sequence >= self._last_sequence, (
+            f"watermark {watermark.sequence} leaves out sequence {self._last_sequence}"
+        )
+        events, effects = self._events[: self._count], self._effects[: self._count]
+        trades = trade_columns(events, effects)
+        orders = order_columns(events, effects)
+        now = self._programmes | {row.index: row for row in programmes}
+        new_names = self._new_names()
+        tables = [
+            ("trades", _arrow(trades)),
+            ("order_entries", _arrow(orders.entries)),
+            ("order_changes", _arrow(orders.changes)),
+            ("refusals", _arrow(refusal_columns(events, effects))),
+            ("postings", _arrow(postings_of(trades))),
+            ("subsidy_legs", _arrow(leg_columns(trades))),
+            *((name, _names_table(name, names)) for name, names in new_names.items()),
+            *self._act_tables(now),
+        ]
+        bars_before_us = self._bars_before_us
+        if len(trades["time"]):
+            bars_before_us = int(trades["time"][-1]) // _NS_PER_MINUTE * _US_PER_MINUTE
+        with self._transaction():
+            for name, table in tables:
+                self._insert(name, table)
+            self._put_programmes(now)
+            if bars_before_us > self._bars_before_us:
+                self._connection.execute(self._close_bars, [bars_before_us])
+            mark = [*msgspec.structs.astuple(watermark), bars_before_us]
+            self._connection.execute(self._write_watermark, mark)
+        self._count, self._acts = 0, 0
+        self._happened.clear()
+        for name, names in new_names.items():
+            self._named[name] |= names.keys()
+        self._programmes = now
+        self._bars_before_us = bars_before_us
+        self._watermark = watermark
+        self._last_sequence = watermark.sequence
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit what the block did, or nothing of it."""
+        self._connection.begin()
+        try:
+            yield
+            self._connection.commit()
+        except BaseException:
+            with suppress(duckdb.Error):  # A failed commit has ended the transaction already.
+                self._connection.rollback()
+            raise
+
+    def _insert(self, name: str, table: pa.Table) -> None:
+        """Append the rows of `table` to the base table that has its columns."""
+        if not table.num_rows:
+            return
+        # Arrow over the arrays is inserted three times as fast as a registered dict of them.
+        self._connection.register("new_rows", table)
+        try:
+            self._connection.execute(f"insert into base.{name} by name select * from new_rows")
+        finally:
+            self._connection.unregister("new_rows")
+
+    def _put_programmes(self, programmes: Mapping[int, ProgrammeRow]) -> None:
+        """Write the programmes that are new or have changed since the last flush."""
+        for number, row in programmes.items():
+            values = list(msgspec.structs.astuple(row))
+            if number not in self._programmes:
+                marks = ", ".join(f"${place}" for place in range(1, len(values) + 1))
+                self._connection.execute(f"insert into base.programmes values ({marks})", values)
+            elif row != self._programmes[number]:
+                self._connection.execute(self._change_programme, values)
+
+    def _new_names(self) -> dict[str, dict[int, str]]:
+        """Return the members and instruments that are named for the first time, by number."""
+        members = [row for happened in self._happened for row in happened.members]
+        instruments = [row for happened in self._happened for row in happened.instruments]
+        names = {
+            "member_names": {row.index: row.member for row in members},
+            "instrument_names": {row.index: row.instrument for row in instruments},
+        }
+        return {
+            table: {n: text for n, text in sorted(found.items()) if n not in self._named[table]}
+            for table, found in names.items()
+        }
+
+    def _act_tables(self, programmes: Mapping[int, ProgrammeRow]) -> Iterator[tuple[str, pa.Table]]:
+        """Yield what acts brought: members and instruments as they now stand, and postings."""
+        if not self._happened:
+            return
+        members = [row for happened in self._happened for row in happened.members]
+        instruments = [row for happened in self._happened for row in happened.instruments]
+        postings = [row for happened in self._happened for row in happened.postings]
+        numbers = {row.programme: number for number, row in programmes.items()}
+        yield "members", _rows_table(members, MemberRow)
+        yield "instruments", _rows_table(instruments, InstrumentRow)
+        yield "postings", _arrow(act_postings(postings, numbers))
+
+
+def describe(store: Store) -> list[Description]:
+    """Return every public column, view by view, in the order of the columns."""
+    rows = store.cursor().execute(statement("describe")).fetchall()
+    return [Description(*row) for row in rows]
+
+
+def statement(name: str) -> str:
+    """Return the text of `settlement/sql/<name>.sql`."""
+    return resources.files("settlement").joinpath("sql", f"{name}.sql").read_text("utf-8")
+
+
+def _with_schema(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Lock the settings; make the tables if there are none; check that this version made them."""
+    connection.execute(statement("settings"))
+    texts = [statement(name) for name in ("schema", "views", "comments")]
+    digest = hashlib.sha256("".join(texts).encode()).hexdigest()
+    schemas = "select count(*) from duckdb_schemas() where schema_name = 'base'"
+    if _one_row(connection, schemas) == (0,):
+        connection.begin()
+        for text in texts:
+            connection.execute(text)
+        connection.execute("insert into base.about values ($1)", [digest])
+        connection.commit()
+    if _one_row(connection, "select schema_digest from base.about") != (digest,):
+        connection.close()
+        raise duckdb.Error("another version wrote it")
+    return connection
+
+
+def _one_row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    row = connection.execute(query).fetchone()
+    assert row is not None, f"no row: {query}"
+    return row
+
+
+def _numbers(connection: duckdb.DuckDBPyConnection, query: str) -> set[int]:
+    return {number for (number,) in connection.execute(query).fetchall()}
+
+
+def _names_table(name: str, names: Mapping[int, str]) -> pa.Table:
+    """Return the new rows of member_names or instrument_names."""
+    column = name.removesuffix("_names")
+    return pa.table({"number": list(names.keys()), column: list(names.values())})
+
+
+def _rows_table(rows: Sequence[Any], kind: type[msgspec.Struct]) -> pa.Table:
+    """Return rows of one kind as a table; what they call index is a number there."""
+    columns = {name: [getattr(row, name) for row in rows] for name in kind.__struct_fields__}
+    return pa.table({"number" if name == "index" else name: c for name, c in columns.items()})
+
+
+def _copy(rows: np.ndarray, place: np.ndarray) -> None:
+    """Copy rows as bytes: field by field, as NumPy assigns records, takes ten times as long."""
+    place.view(np.uint8)[:] = np.ascontiguousarray(rows).view(np.uint8)
+
+
+def _arrow(columns: Columns) -> pa.Table:
+    """Return columns as Arrow: times as timestamps, ids as text; plain numbers are not copied."""
+    return pa.table({name: _arrow_column(name, rows) for name, rows in columns.items()})
+
+
+def _arrow_column(name: str, rows: np.ndarray) -> pa.Array:
+    if name == "time":
+        return pa.array((rows // _NS_PER_US).view("datetime64[us]"))
+    if rows.dtype.kind == "S":
+        return _text(rows)
+    if name == "reason" and rows.dtype == np.uint8:
+        return pa.DictionaryArray.from_arrays(pa.array(rows), _REASONS)
+    return pa.array(rows)
+
+
+def _text(ids: np.ndarray) -> pa.Array:
+    """Return client ids (S24, padded with zeros) as text, all at once."""
+    letters = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), ids.dtype.itemsize)
+    used = letters != 0
+    ends = np.zeros(len(ids) + 1, np.int32)
+    np.cumsum(used.sum(axis=1), out=ends[1:])
+    return pa.StringArray.from_buffers(len(ids), pa.py_buffer(ends), pa.py_buffer(letters[used]))
