@@ -18,6 +18,7 @@ from matching.vocabulary import Side, TimeInForce
 FIRMS = 24
 _SIZES = ("micro", "small", "medium", "large")
 _REGIONS = ("HANGZHOU", "HAIKOU", "FUZHOU", "CHENGDU")
+_DOMESTIC_ONLY = (5, 13, 21)
 _MONEY = {
     "micro": MILLION_YUAN // 2,
     "small": 2 * MILLION_YUAN,
@@ -33,6 +34,11 @@ _WITH_VOUCHER = 0.6
 _RESTS = 0.35
 _FIRM_LOTS = (1, 60)
 _QUOTES_A_ROUND = 12
+_QUOTES_POPULAR = 0.5
+_STEP_TICKS = 3
+_LEAST_TICKS = 20
+_RESTING_MAX = 20
+_ORDERS_A_MESSAGE = 400
 
 
 class Wish(NamedTuple):
@@ -69,20 +75,21 @@ class Desk(Protocol):
 def firms() -> list[tuple[Admit, int]]:
     """Return the crowd's firms with the money that each begins with: sizes, groups and regions mixed.
 
-    Every third firm shares a group with the next; one belongs to a provider's own group, so that the
+    A third of them share a group with a neighbour; one belongs to a provider's own group, so that the
     voucher refuses it there.
     """
     admitted = []
     for number in range(FIRMS):
         size = _SIZES[number % len(_SIZES)]
-        group = f"GROUP-{number // 2:02}" if number % 6 < 2 else ""
+        is_paired = number % 6 in (0, 1)
+        group = f"GROUP-{number // 2:02}" if is_paired else ""
         firm = Admit(
             member=f"FIRM-{number + 1:02}",
             role="firm",
             group="ALIBABA" if number == FIRMS - 1 else group,
             size=size,  # type: ignore[arg-type]
             region=_REGIONS[number % len(_REGIONS)],
-            domestic_only=number % 8 == 5,
+            domestic_only=number in _DOMESTIC_ONLY,
         )
         admitted.append((firm, _MONEY[size]))
     return admitted
@@ -124,20 +131,21 @@ class Crowd:
         before = self.placed
         for index in self._chance.sample(range(len(self._instruments)), _QUOTES_A_ROUND):
             if self.placed - before + 2 * _QUOTE_LEVELS > at_most:
-                return
-            index = self._popular() if self._chance.random() < 0.5 else index
-            self._fair[index] = max(20, self._fair[index] + self._chance.randint(-3, 3))
-            provider = self._instruments[index].provider
-            desk.cancel(provider, self._quotes.pop(index, []))
-            self._quote(desk, provider, [index])
+                break
+            moved = self._popular() if self._chance.random() < _QUOTES_POPULAR else index
+            step = self._chance.randint(-_STEP_TICKS, _STEP_TICKS)
+            self._fair[moved] = max(_LEAST_TICKS, self._fair[moved] + step)
+            provider = self._instruments[moved].provider
+            desk.cancel(provider, self._quotes.pop(moved, []))
+            self._quote(desk, provider, [moved])
         for firm in self._chance.sample(self._firms, len(self._firms)):
             wishes = list(self._wishes(firm))[: at_most - (self.placed - before)]
             if not wishes:
                 continue
             resting = self._resting[firm]
-            if len(resting) > 20:
-                desk.cancel(firm, resting[:10])
-                del resting[:10]
+            if len(resting) > _RESTING_MAX:
+                desk.cancel(firm, resting[: _RESTING_MAX // 2])
+                del resting[: _RESTING_MAX // 2]
             self._note(firm, wishes, desk.place(firm, wishes))
 
     def _popular(self) -> int:
@@ -153,11 +161,9 @@ class Crowd:
                 apart = _SPREAD_TICKS + level * 2
                 for side, ticks in ((Side.BUY, fair - apart), (Side.SELL, fair + apart)):
                     lots = self._chance.randint(*_QUOTE_LOTS)
-                    wishes.append(
-                        self._wish(provider, index, side, lots, ticks * tick, TimeInForce.GTC)
-                    )
-        for start in range(0, len(wishes), 400):
-            part = wishes[start : start + 400]
+                    wishes.append(self._wish(provider, index, side, lots, ticks * tick, TimeInForce.GTC))
+        for start in range(0, len(wishes), _ORDERS_A_MESSAGE):
+            part = wishes[start : start + _ORDERS_A_MESSAGE]
             for wish, placed in zip(part, desk.place(provider, part), strict=True):
                 if placed.leaves:
                     self._quotes.setdefault(wish.instrument, []).append(placed.order)
@@ -178,9 +184,7 @@ class Crowd:
             ticks = fair - 1 if rests else fair + _SPREAD_TICKS + 2
             lasting = TimeInForce.DAY if rests else TimeInForce.IOC
             programme = self._programme if self._chance.random() < _WITH_VOUCHER else None
-            yield self._wish(
-                firm, index, Side.BUY, lots, ticks * instrument.tick, lasting, programme
-            )
+            yield self._wish(firm, index, Side.BUY, lots, ticks * instrument.tick, lasting, programme)
 
     def _wish(
         self,

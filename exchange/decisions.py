@@ -31,11 +31,11 @@ from settlement.balances import BASIS_POINTS, account_of
 from settlement.classes import KINDS
 from settlement.layout import HOUSE, LISTING, MONEY
 from settlement.rows import Happened, InstrumentRow, MemberRow, Posting
-
-AMOUNT_MAX = 2**60
-"""Largest amount that one act may book, in hao or lots; sums of many still stay within int64."""
+from settlement.terms import AMOUNT_MAX
 
 _PUBLIC_KEY_CHARACTERS = 40
+
+_LIMITS = ("open_orders_max", "quantity_max", "notional_max", "turnover_max")
 
 
 class Decision:
@@ -93,10 +93,10 @@ class Decision:
         for instrument in act.instruments:
             if instrument.provider not in self.registry.member_numbers:
                 return RejectReason.UNKNOWN_MEMBER
-            if instrument.tick <= 0 or instrument.list_price % instrument.tick:
-                return RejectReason.PRICE_OFF_TICK
             if not 0 < instrument.list_price <= PRICE_MAX:
                 return RejectReason.PRICE_NOT_POSITIVE
+            if not 0 < instrument.tick <= PRICE_MAX or instrument.list_price % instrument.tick:
+                return RejectReason.PRICE_OFF_TICK
         first = len(self.registry.instruments)
         book, ledger = self.core.book, self.core.ledger
         count = first + len(symbols)
@@ -144,6 +144,8 @@ class Decision:
         registry = self.registry
         if not act.member or act.member in registry.member_numbers:
             return RejectReason.ALREADY_EXISTS
+        if any(not 0 <= getattr(act, limit) <= AMOUNT_MAX for limit in _LIMITS):
+            return RejectReason.TERMS_INVALID
         if act.region not in registry.regions and len(registry.regions) >= REGIONS_MAX:
             return RejectReason.CAPACITY_EXCEEDED
         ledger, memory = self.core.ledger, self.core.memory
@@ -159,7 +161,7 @@ class Decision:
         member["role"] = Role[act.role.upper()] if index else Role.HOUSE
         member["size"] = Size[act.size.upper()]
         member["domestic_only"] = act.domestic_only
-        for limit in ("open_orders_max", "quantity_max", "notional_max", "turnover_max"):
+        for limit in _LIMITS:
             member[limit] = getattr(act, limit)
         member["money"] = account_of(self.core.ledger, index, MONEY)
         self.members.append(
@@ -196,7 +198,7 @@ class Decision:
         terms, registry = act.terms, self.registry
         if terms.code in registry.programme_numbers:
             return RejectReason.ALREADY_EXISTS
-        if terms.fault() or terms.budget > AMOUNT_MAX:
+        if terms.fault():
             return RejectReason.TERMS_INVALID
         if len(set(registry.regions) | set(terms.regions)) > REGIONS_MAX:
             return RejectReason.CAPACITY_EXCEEDED

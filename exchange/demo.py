@@ -14,10 +14,13 @@ from pathlib import Path
 import click
 import msgspec
 import zmq
+from settlement.report import Report, settlement_report
 
-from exchange.client import Client, Order, connect_sync
+from exchange.client.answers import Order
 from exchange.client.errors import ExchangeError
 from exchange.client.money import yuan
+from exchange.client.sync import SyncExchange as Client
+from exchange.client.sync import connect_sync
 from exchange.client.tickets import OrderTicket
 from exchange.config import Endpoints
 from exchange.crowd import Crowd, Placed, Wish, firms
@@ -33,7 +36,6 @@ from exchange.server.settler import Settler
 from exchange.server.supervisor import Supervisor
 from exchange.terminal import Screen, Viewer, warm_with_progress
 from exchange.testing import OPENING, Exchange
-from settlement.report import Report, settlement_report
 from settlement.store import Store
 from settlement.terms import VENUE_ZONE
 
@@ -198,9 +200,7 @@ def _providers() -> list[str]:
     return sorted({instrument.provider for instrument in standard_catalogue()})
 
 
-def _trade(
-    folder: Folder, supervisor: Supervisor | None, seconds: int, seed: int, *, quiet: bool
-) -> None:
+def _trade(folder: Folder, supervisor: Supervisor | None, seconds: int, seed: int, *, quiet: bool) -> None:
     """Connect everybody, and let the crowd act until the time is up, with a screen to watch."""
     auditor = load_profile(folder.profile(AUDITOR))
     with _clients(folder) as clients:
@@ -304,8 +304,10 @@ def print_result(result: Result) -> None:
     click.echo("")
     click.echo("Settlement report")
     click.echo(f"  orders {report.orders:,}, trades {report.trades:,}, turnover {yuan(report.turnover)} yuan")
-    click.echo(f"  fees {yuan(report.fees)} yuan, subsidy {yuan(report.subsidy)} yuan "
-               f"on {report.subsidised_trades:,} trades")
+    click.echo(
+        f"  fees {yuan(report.fees)} yuan, subsidy {yuan(report.subsidy)} yuan "
+        f"on {report.subsidised_trades:,} trades"
+    )
     for name, amount in report.subsidy_by_programme.items():
         click.echo(f"    programme {name:18} {yuan(amount):>18} yuan")
     for name, amount in report.subsidy_by_size.items():

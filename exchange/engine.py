@@ -71,7 +71,7 @@ class Engine:
         self.time = 0
         self._acts_digest = hashlib.sha256()
         self._output = Output(np.zeros(EVENTS_AT_FIRST, EVENT), np.zeros(EVENTS_AT_FIRST, EFFECT))
-        house = Decision(self.core, self.registry, 0, 0)
+        house = Decision(self.core, self.registry, 1, 0)  # told with the first command
         house.apply(_HOUSE)
         self.core = house.core
         self._house = house.happened()
@@ -113,9 +113,7 @@ class Engine:
         return Outcome(events, effects, tuple(results), _all_that_happened(parts))
 
     def faults(self, commands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return why each command cannot be taken as it is written (a `RejectReason`, or 0), and the
-        number that the refusal speaks of.
-        """
+        """Return why each command cannot be taken as written (a `RejectReason` or 0), and its detail."""
         faults = np.zeros(len(commands), np.uint8)
         details = np.zeros(len(commands), np.int64)
         find_faults(self.core, commands, faults, details)

@@ -6,6 +6,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -23,7 +24,13 @@ from settlement.store import Store, describe
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 MADE = "<!-- Made by `make docs` from the code; edit that instead. -->\n"
 
-_TYPES = {"B": "uint8", "H": "uint16", "i": "int32", "q": "int64", "24s": "24 bytes, ASCII, padded with zeros"}
+_TYPES = {
+    "B": "uint8",
+    "H": "uint16",
+    "i": "int32",
+    "q": "int64",
+    "24s": "24 bytes, ASCII, padded with zeros",
+}
 
 
 def pages() -> dict[str, str]:
@@ -95,9 +102,16 @@ def _field_row(field: msgspec.structs.FieldInfo) -> tuple[str, str, str]:
 
 def records_page() -> str:
     """Return the fixed-width records, byte by byte."""
-    parts = [MADE, "# Records\n", "Little-endian, packed. A message is `C` and commands, or `R` and reports.\n"]
+    parts = [
+        MADE,
+        "# Records\n",
+        "Little-endian, packed. A message is `C` and commands, or `R` and reports.\n",
+    ]
     for title, fields in (("Command", COMMAND_FIELDS), ("Report", REPORT_FIELDS)):
-        parts += [f"## {title}, {packer(fields).size} bytes\n", table(("byte", "field", "type"), _offsets(fields))]
+        parts += [
+            f"## {title}, {packer(fields).size} bytes\n",
+            table(("byte", "field", "type"), _offsets(fields)),
+        ]
     parts.append("## Codes\n")
     for codes in (
         vocabulary.CommandKind,
@@ -156,7 +170,7 @@ def constants(path: str) -> list[tuple[str, str, str]]:
     """Return the module constants that a docstring follows: name, value as written, docstring."""
     body = ast.parse(Path(path).read_text("utf-8")).body
     found = []
-    for statement, following in zip(body, body[1:], strict=False):
+    for statement, following in pairwise(body):
         if (
             isinstance(statement, ast.Assign)
             and isinstance(statement.targets[0], ast.Name)

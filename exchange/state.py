@@ -12,8 +12,10 @@ from settlement.layout import Ledger
 
 
 class Core(NamedTuple):
-    """The engine's whole state. `form` is the one row in which a command is put to the book, `draft`
-    the one in which an order's stake is worked out before anything is held.
+    """The engine's whole state.
+
+    `form` is the one row in which a command is put to the book, `draft` the one in which an order's
+    stake is worked out before anything is held.
     """
 
     book: Book

@@ -122,7 +122,9 @@ class Screen:
 
     def _budget_bar(self) -> Progress:
         bar = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.percentage:.1f} % left")
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:.1f} % left"),
         )
         text = f"paid {yuan(self.paid)} · left {yuan(self.uncommitted)} of {yuan(self.budget)} yuan"
         bar.add_task(text, total=max(self.budget, 1), completed=self.uncommitted)
@@ -183,5 +185,3 @@ def warm_with_progress() -> None:
                 sys.stderr.write(f"compiling kernels, once: {number}/{count} {name}\n")
 
         warm_up(told)
-
-

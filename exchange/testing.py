@@ -14,12 +14,15 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from exchange.client import Client
-from exchange.client.link import Conversation
-from exchange.engine import Engine
+import zmq
+
+from exchange.client.history import History
+from exchange.client.link import Conversation, Link
+from exchange.client.session import Session as Talk
+from exchange.client.sync import SyncExchange
+from exchange.engine import RULES_VERSION, Engine
 from exchange.protocol.acts import RegisterKey, SignedAct
 from exchange.server.answers import Answers
-
 from exchange.server.founding import OPERATOR, sandbox_firms, standard_acts, voucher
 from exchange.server.gateway import Gateway, Session
 from exchange.server.journal import Journal
@@ -27,8 +30,8 @@ from exchange.server.memory_journal import MemoryJournal
 from exchange.server.sequencer import Sequencer
 from settlement.terms import VENUE_ZONE
 
-OPENING = datetime(2026, 11, 23, 9, 30, tzinfo=VENUE_ZONE)
-"""When the fake clock starts: a Monday morning."""
+OPENING = datetime(2026, 1, 5, 9, 30, tzinfo=VENUE_ZONE)
+"""When the fake clock starts: a Monday morning, before any time at which a client could send."""
 
 STEP_NS = 1_000_000
 """How far the fake clock moves with every message that the venue takes in: a millisecond."""
@@ -64,7 +67,9 @@ class Exchange:
     ) -> None:
         self.clock = clock or FakeClock()
         self.engine = Engine()
-        self.journal = MemoryJournal() if folder is None else Journal.open(folder)
+        self.journal = (
+            MemoryJournal() if folder is None else Journal.open(folder, rules_version=RULES_VERSION)
+        )
         self.sequencer = Sequencer(self.engine, self.journal, self.clock)
         founding = acts
         if founding is None:
@@ -78,16 +83,18 @@ class Exchange:
         self._mailboxes: dict[Session, deque[bytes]] = {}
         self.gateway = Gateway(self.sequencer, Answers(self.sequencer, self.clock()), self._deliver)
 
-    def connect(self, member: str) -> Client:
+    def connect(self, member: str) -> SyncExchange:
         """Return a member's client, the same as on a network."""
-        return Client(LocalLink(self, member), clock=self.clock)
+        return LocalClient(LocalLink(self, member))
 
-    def exchange_frames(self, session: Session, frames: list[bytes]) -> list[bytes]:
-        """Let one session say something, and return what the venue says to it."""
-        for frame in frames:
-            self.clock.advance(STEP_NS)
-            self.gateway.take(session, frame)
-            self.gateway.work()
+    def take(self, session: Session, frame: bytes) -> None:
+        """Let one session say something; what the venue says to it lands in its mailbox."""
+        self.clock.advance(STEP_NS)
+        self.gateway.take(session, frame)
+        self.gateway.work()
+
+    def mail_of(self, session: Session) -> list[bytes]:
+        """Return what the venue has said to a session since it was asked last."""
         mailbox = self._mailboxes[session]
         heard = list(mailbox)
         mailbox.clear()
@@ -105,27 +112,48 @@ class Exchange:
         return True
 
 
-class LocalLink:
+class LocalClient(SyncExchange):
+    """A member's client whose link needs no socket. It has no history: ask the store."""
+
+    def __init__(self, link: LocalLink) -> None:
+        self._session = Talk()
+        self._link = link
+        self._context = zmq.Context()
+        self._id_begin = "local"
+        self._ids_made = 0
+        self.history = History(lambda: link, lambda: self.member, lambda: self.instruments)
+        self.refresh()
+
+
+class LocalLink(Link):
     """A client's link to a venue in the same process: no socket, no waiting."""
 
     def __init__(self, venue: Exchange, member: str) -> None:
         self.endpoint = "this process"
         self.is_up = False
+        self.is_reached = True
         self._venue = venue
         self._session = venue.open_session(member)
 
-    def turn(self, conversation: Conversation, deadline: float) -> None:  # noqa: ARG002  never waits
+    def turn(self, conversation: Conversation, deadline: float) -> None:
         """Say what is to be said, and take in what has come."""
         if not self.is_up:
             self.is_up = True
             conversation.linked()
-        frames = []
+        self.say(conversation)
+        for frame in self._venue.mail_of(self._session):
+            conversation.receive(frame)
+        fault, conversation.fault = conversation.fault, None
+        if fault is not None:
+            raise fault
+
+    def say(self, conversation: Conversation) -> bool:
+        """Hand over what is to be said; the venue answers at once."""
         while conversation.outbox:
             said = conversation.outbox.popleft()
             said.handed = True
-            frames.append(said.frame)
-        for frame in self._venue.exchange_frames(self._session, frames):
-            conversation.receive(frame)
+            self._venue.take(self._session, said.frame)
+        return True
 
     def close(self) -> None:
         """Nothing is held."""
@@ -135,5 +163,3 @@ class LocalLink:
 def local_key(member: str) -> str:
     """Return what stands for a member's key where there is no network to prove one on."""
     return sha256(member.encode("utf-8")).hexdigest()[:40]
-
-

@@ -11,8 +11,9 @@ _LANES = 4
 
 @kernel
 def digest_rows(words: np.ndarray, seed: int) -> int:
-    """Return a 64-bit hash of int64 words, begun from `seed`. Not meant against forgery: the journal's
-    chain is.
+    """Return a 64-bit hash of int64 words, begun from `seed`.
+
+    It is not meant against forgery: the journal's chain is.
     """
     one = scrambled(seed ^ len(words))
     two, three, four = one ^ 1, one ^ 2, one ^ 3

@@ -91,9 +91,9 @@ def _plain(function: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def _with_records(argument: Any) -> Any:
-    if isinstance(argument, tuple) and hasattr(argument, "_fields"):
-        return argument._make(_with_records(part) for part in argument)
+def _with_records(argument: Any) -> Any:  # noqa: ANN401  whatever a kernel takes
+    if isinstance(argument, tuple):
+        return type(argument)(*(_with_records(part) for part in argument))
     if isinstance(argument, np.ndarray) and argument.dtype.names and not isinstance(argument, np.recarray):
         return argument.view(np.recarray)
     return argument
@@ -135,7 +135,7 @@ if COMPILED:
     @kernel
     def lowest_bit(word: int) -> int:
         """Return the index of the lowest set bit of a word that has one. One machine instruction."""
-        return _count_trailing_zeros(word)  # type: ignore[no-any-return]
+        return _count_trailing_zeros(word)  # type: ignore[call-arg]
 
     @kernel
     def scrambled(word: int) -> int:

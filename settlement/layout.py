@@ -158,8 +158,8 @@ EFFECT = np.dtype(
 `filled`, `gross` (price x quantity over its fills) and `paid` (by its programme) are the order's totals
 after the event, `fee` what this event charged it; the same of the maker. `subsidy` is what a programme
 paid at this trade, or reserved at this acceptance. `trade` numbers trades from 1, `entry` ledger
-entries; both are 0 where there is none. `detail` is the number that a refusal speaks of. Client ids are 24 bytes, here three
-words, for kernels know no text; `client_ids` reads them."""
+entries; both are 0 where there is none. `detail` is the number that a refusal speaks of. Client ids are
+24 bytes, here three words, for kernels know no text; `client_ids` reads them."""
 
 
 def client_ids(words: np.ndarray) -> np.ndarray:

@@ -20,6 +20,10 @@ Columns = dict[str, np.ndarray]
 """One table's new rows: an array a column, all of one length."""
 
 
+_STANDING = {"state": "state", "filled_quantity": "filled", "gross": "gross", "subsidy": "paid"}
+"""An order's columns that change, and the fields of effects, also with maker_, that tell them."""
+
+
 class PostingAccount(IntEnum):
     """The accounts of the ledger, in the order of the store's words for them."""
 
@@ -32,7 +36,7 @@ class PostingAccount(IntEnum):
 
 
 class _Line(IntEnum):
-    """The lines of a trade's entry: money first, then credits, so that each asset stands together."""
+    """The lines of a trade's entry: money first, then credits, so that assets stand together."""
 
     BUYER_PAYS = 0
     PROGRAMME_PAYS = 1
@@ -83,7 +87,7 @@ def trade_postings(events: np.ndarray, effects: np.ndarray) -> Columns:
 
 
 def postings_of(trades: Columns) -> Columns:
-    """Return the postings of `trade_columns`, an entry's lines together; lines of nothing are left out.
+    """Return the postings of `trade_columns`, entry by entry; lines of nothing are left out.
 
     The buyer pays the amount and his fee less what the programme pays; the seller gets the amount
     less his fee; the house gets both fees. Credits bought by an order that names a programme are
@@ -192,16 +196,10 @@ def order_columns(events: np.ndarray, effects: np.ndarray) -> OrderColumns:
     Orders that the events accept come as whole entries, the others as changes.
     """
     order, last = _last_touch(events)
-    row, as_maker = last >> 1, (last & 1).astype(bool)
-    after: Columns = {
-        "state": _either(as_maker, effects, "state", row),
-        "last_sequence": effects["sequence"][row],
-        "filled_quantity": _either(as_maker, effects, "filled", row),
-        "gross": _either(as_maker, effects, "gross", row),
-        "subsidy": _either(as_maker, effects, "paid", row),
-    }
     accepted = np.flatnonzero(events["kind"] == EventKind.ACCEPTED)
     place = np.searchsorted(order, events["order"][accepted])
+    earlier = np.ones(len(order), bool)
+    earlier[place] = False
     entries: Columns = {
         "order": events["order"][accepted],
         "client_id": client_ids(effects["client_id"][accepted]),
@@ -216,16 +214,13 @@ def order_columns(events: np.ndarray, effects: np.ndarray) -> OrderColumns:
         "quantity": events["quantity"][accepted],
         "programme": effects["programme"][accepted],
         "subsidy_reserved": effects["subsidy"][accepted],
-        **{name: column[place] for name, column in after.items()},
+        **_standing(effects, last[place]),
     }
-    earlier = np.ones(len(order), bool)
-    earlier[place] = False
-    changes = {"order": order[earlier], **{name: column[earlier] for name, column in after.items()}}
-    return OrderColumns(entries, changes)
+    return OrderColumns(entries, {"order": order[earlier], **_standing(effects, last[earlier])})
 
 
 def _last_touch(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each touched order, rising, and its last event: twice the row, plus 1 if as the maker."""
+    """Return each touched order, rising, and its last event: twice the row, plus 1 if as maker."""
     kind = events["kind"]
     own = np.flatnonzero(
         (kind == EventKind.ACCEPTED)
@@ -238,16 +233,22 @@ def _last_touch(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     touch = np.concatenate((own << 1, made << 1 | 1))
     if not len(order):
         return order, touch
-    ranked = np.argsort(order)
+    ranked = np.argsort(order, kind="stable")  # It finds the runs that are sorted already.
     order, touch = order[ranked], touch[ranked]
     starts = np.flatnonzero(np.concatenate(([True], order[1:] != order[:-1])))
     return order[starts], np.maximum.reduceat(touch, starts)
 
 
-def _either(as_maker: np.ndarray, effects: np.ndarray, name: str, row: np.ndarray) -> np.ndarray:
-    """Return the maker's field where `as_maker`, else the order's own."""
-    own: np.ndarray = effects[name][row]
-    return np.where(as_maker, effects["maker_" + name][row], own)
+def _standing(effects: np.ndarray, last: np.ndarray) -> Columns:
+    """Return how orders stand after their last events, given as `_last_touch` does."""
+    row = last >> 1
+    made = np.flatnonzero(last & 1)
+    made_row = row[made]
+    columns: Columns = {"last_sequence": effects["sequence"][row]}
+    for column, field in _STANDING.items():
+        columns[column] = effects[field][row]
+        columns[column][made] = effects["maker_" + field][made_row]
+    return columns
 
 
 def refusal_columns(events: np.ndarray, effects: np.ndarray) -> Columns:

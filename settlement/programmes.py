@@ -106,7 +106,7 @@ def plan(ledger: Ledger, stake: Row, order: Row) -> int:
     used = ledger.usages[stake.usage].money
     full = share(stake.covered_price * stake.cover, stake.rate)
     most = min(full, programme.order_cap)
-    most = min(most, min(programme.group_cap - used, programme.uncommitted))
+    most = min(most, programme.group_cap - used, programme.uncommitted)
     stake.subsidy_max = most
     stake.reserved = most
     return most

@@ -17,6 +17,16 @@ VENUE_ZONE = timezone(timedelta(hours=8), "Asia/Shanghai")
 """Days and fiscal years begin at midnight of this zone."""
 
 
+AMOUNT_MAX = 2**60
+"""Largest amount of one act, in hao or lots: sums of several still stay within int64."""
+
+CEILING_MAX = 1_000_000
+"""Largest ceiling, in basis points: a hundred times the list price, far within int64."""
+
+_YEARS = (1971, 2200)
+"""Years whose nanoseconds since 1970 stay within int64."""
+
+
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A share in basis points, for all that it names; an empty tuple or None names everything."""
 
@@ -53,15 +63,25 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     def fault(self) -> str:
         """Return what is wrong with the terms, naming field, value and remedy; empty if nothing is."""
-        for name in ("budget", "order_cap", "group_cap"):
-            if getattr(self, name) <= 0:
-                return f"{name}: {getattr(self, name)} is not positive; give an amount in hao"
-        for name in ("ceiling", "order_lots", "group_lots"):
-            if getattr(self, name) < 0:
-                return f"{name}: {getattr(self, name)} is negative; give 0 or more"
+        bounds = {
+            "version": (0, 10**6),
+            "fiscal_year": _YEARS,
+            "budget": (1, AMOUNT_MAX),
+            "ceiling": (0, CEILING_MAX),
+            "order_cap": (1, AMOUNT_MAX),
+            "group_cap": (1, AMOUNT_MAX),
+            "order_lots": (0, AMOUNT_MAX),
+            "group_lots": (0, AMOUNT_MAX),
+        }
+        for name, (least, most) in bounds.items():
+            if not least <= getattr(self, name) <= most:
+                return f"{name}: {getattr(self, name)}; give {least} to {most}"
         for rate in self.rates:
             if not 0 <= rate.rate <= 10_000:
                 return f"rates: {rate.rate} basis points; give 0 to 10000"
+        for day in (self.valid_from, self.valid_through):
+            if not _YEARS[0] <= day.year <= _YEARS[1]:
+                return f"valid_from, valid_through: {day}; give a year from {_YEARS[0]} to {_YEARS[1]}"
         if self.valid_through < self.valid_from:
             return f"valid_through: {self.valid_through} is before {self.valid_from}; give a later day"
         return ""

@@ -7,10 +7,21 @@ import time
 import click
 
 from exchange.cli.base import bourse, connected, print_json, print_table, with_json, with_profile
-from exchange.client.instruments import yuan
+from exchange.client.money import yuan
 from exchange.profiles import load_profile
 
-MONEY_COLUMNS = {"open", "high", "low", "close", "price"}
+MONEY_COLUMNS = {"open", "high", "low", "close", "price", "amount", "subsidy"}
+
+_NEWEST_TRADES = """
+select trade, time, price, quantity, amount, taker_side, subsidy from (
+    select * from trades where instrument = ? order by trade desc limit ?
+) order by trade
+"""
+_NEWEST_BARS = """
+select * exclude (instrument) from (
+    select * from bars_1m where instrument = ? order by start desc limit ?
+) order by start
+"""
 
 
 @bourse.command(epilog="Example: bourse book QWEN3-MAX --depth 5")
@@ -52,21 +63,21 @@ def book(instrument: str, depth: int, profile: str, *, as_json: bool) -> None:
 def trades(instrument: str, limit: int, profile: str, *, as_json: bool) -> None:
     """List the newest trades of an instrument."""
     with connected(profile) as exchange:
-        rows = exchange.history.trades(exchange.instruments[instrument].symbol, limit=limit).rows()
+        symbol = exchange.instruments[instrument].symbol
+        rows = exchange.history.sql(_NEWEST_TRADES, (symbol, limit)).rows()
     _show_history(f"{instrument}: {len(rows)} trades", rows, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse bars QWEN3-MAX --limit 60")
 @click.argument("instrument")
-@click.option("--interval", default="1m", type=click.Choice(["1m"]), show_default=True)
 @click.option("--limit", default=60, show_default=True, help="At most so many, the newest.")
 @with_profile("sandbox")
 @with_json
-def bars(instrument: str, interval: str, limit: int, profile: str, *, as_json: bool) -> None:
-    """List price bars of an instrument: open, high, low, close, volume."""
+def bars(instrument: str, limit: int, profile: str, *, as_json: bool) -> None:
+    """List one-minute bars of an instrument: open, high, low, close, volume."""
     with connected(profile) as exchange:
         symbol = exchange.instruments[instrument].symbol
-        rows = exchange.history.bars(symbol, interval, limit=limit).rows()
+        rows = exchange.history.sql(_NEWEST_BARS, (symbol, limit)).rows()
     _show_history(f"{instrument}: {len(rows)} bars", rows, as_json=as_json)
 
 
@@ -83,7 +94,9 @@ def sql(statement: str, profile: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"rows": rows})
     else:
-        print_table(f"{len(rows)} rows", tuple(rows[0]) if rows else (), [row.values() for row in rows])
+        print_table(
+            f"{len(rows)} rows", tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows]
+        )
 
 
 @bourse.command(epilog="Example: bourse status --json")

@@ -12,8 +12,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from exchange.client.sync import SyncExchange as Client, connect_sync
 from exchange.client.errors import ConnectionLost, ExchangeError, OutcomeUnknown
+from exchange.client.sync import SyncExchange as Client
+from exchange.client.sync import connect_sync
 from exchange.profiles import load_profile
 
 EXIT_REFUSED = 3

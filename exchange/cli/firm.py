@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from exchange.cli.base import bourse, connected, print_json, print_table, with_json, with_profile
-from exchange.client import Order
-from exchange.client.instruments import yuan
+from exchange.client.answers import Order
+from exchange.client.money import yuan
 
 ORDER_COLUMNS = (
     "order",
@@ -95,8 +95,7 @@ def account(profile: str, *, as_json: bool) -> None:
         ("money (yuan)", yuan(owned.money.available), yuan(owned.money.held), "")
     ]
     rows += [
-        (symbol, credit.available, credit.held, credit.restricted)
-        for symbol, credit in owned.credits.items()
+        (symbol, credit.available, credit.held, credit.restricted) for symbol, credit in owned.credits.items()
     ]
     print_table(f"{exchange.member}", ("asset", "available", "held", "restricted"), rows)
     print_table(
@@ -106,7 +105,7 @@ def account(profile: str, *, as_json: bool) -> None:
     )
 
 
-@bourse.command(epilog='Example: bourse instruments --kind model --match qwen')
+@bourse.command(epilog="Example: bourse instruments --kind model --match qwen")
 @with_profile("sandbox")
 @click.option("--kind", type=click.Choice(["model", "agent", "compute"]), help="Only this kind.")
 @click.option("--match", "text", default="", help="Only symbols or names with this text.")
@@ -166,7 +165,7 @@ def instruments(profile: str, kind: str | None, text: str, *, as_json: bool) -> 
 @click.option("--id", "client_id", help="Your own id, 1 to 24 characters; sent twice, it is one order.")
 @with_profile("sandbox")
 @with_json
-def place(
+def place(  # noqa: PLR0913  a command's options are its arguments
     side: str,
     instrument: str,
     quantity: int,

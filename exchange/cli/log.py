@@ -69,7 +69,9 @@ def _unanswered(root: Path, answers: Path) -> list[str]:
             count += 1
             found = entered.get(int(row["order"]))
             if found != row["client_id"]:
-                wrong.append(f"order {row['order']} ({row['client_id']}) was answered, the journal has {found}")
+                wrong.append(
+                    f"order {row['order']} ({row['client_id']}) was answered, the journal has {found}"
+                )
     click.echo(f"{count} answered orders looked up, {len(wrong)} not found", err=True)
     return wrong
 

@@ -39,7 +39,7 @@ def serve(folder: str | None, port: int, host: str) -> None:
     ends = (f"tcp://{host}:{port + step if port else 0}" for step in range(4))
     orders, query, feed, refresh = ends
     endpoints = Endpoints(orders=orders, query=query, feed=feed, refresh=refresh)
-    supervisor = Supervisor(place, endpoints, told=lambda line: click.echo(line))
+    supervisor = Supervisor(place, endpoints, told=click.echo)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -59,11 +59,18 @@ def serve(folder: str | None, port: int, host: str) -> None:
 @bourse.command(epilog="Example: bourse demo --seconds 8 --seed 7 --json")
 @click.option("--seconds", default=20, show_default=True, help="How long the market trades.")
 @click.option("--seed", default=7, show_default=True, help="Seed of all that firms and providers do.")
-@click.option("--orders", type=int, help="Trade so many orders on a fake clock instead: the flow and "
-              "the state hash then depend on the seed alone.")
+@click.option(
+    "--orders",
+    type=int,
+    help="Trade so many orders on a fake clock instead: the flow and "
+    "the state hash then depend on the seed alone.",
+)
 @click.option("--data", type=click.Path(path_type=Path), help="Keep the venue's data folder here.")
-@click.option("--venue", type=click.Path(exists=True, path_type=Path),
-              help="Trade on a venue that runs already, of this folder, instead of a new one.")
+@click.option(
+    "--venue",
+    type=click.Path(exists=True, path_type=Path),
+    help="Trade on a venue that runs already, of this folder, instead of a new one.",
+)
 @with_json
 def demo(
     seconds: int, seed: int, orders: int | None, data: Path | None, venue: Path | None, *, as_json: bool
@@ -114,9 +121,7 @@ def key_new(member: str, out: Path | None, profile: str) -> None:
         sequence = exchange.act(RegisterKey(member, pair.public_key), why="bourse key new")
     write_profile(
         path,
-        msgspec.structs.replace(
-            own, member=member, public_key=pair.public_key, secret_key=pair.secret_key
-        ),
+        msgspec.structs.replace(own, member=member, public_key=pair.public_key, secret_key=pair.secret_key),
     )
     click.echo(f"registered under sequence {sequence}; profile {path}")
 

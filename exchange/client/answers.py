@@ -91,13 +91,13 @@ class Credits(dict[str, Balance]):
 class Account(msgspec.Struct, frozen=True):
     """A member's balances as of `sequence`: money in hao, credits in lots.
 
-    `programmes` tells by code what each programme still pays for the member's group.
+    `programmes` tells what each programme still pays for the member's group.
     """
 
     sequence: int
     money: Balance
     credits: Credits
-    programmes: Mapping[str, ProgrammeLeft]
+    programmes: tuple[ProgrammeLeft, ...]
 
 
 def account_of(answer: AccountAnswer, symbols: Mapping[str, object]) -> Account:
@@ -106,7 +106,7 @@ def account_of(answer: AccountAnswer, symbols: Mapping[str, object]) -> Account:
         sequence=answer.sequence,
         money=answer.money,
         credits=Credits(answer.credits, symbols),
-        programmes={left.code: left for left in answer.programmes},
+        programmes=answer.programmes,
     )
 
 

@@ -78,7 +78,7 @@ def _missed(gap: Gap) -> FillsMissed:
         f"fills after sequence {gap.after} and up to {gap.through} were not heard or are not kept",
         field="since",
         value=gap.after,
-        remedy=f"read them from ex.history, then go on with fills(since={gap.through})",
+        remedy=f"read ex.history.fills(since={gap.after + 1}), then go on with fills(since={gap.through})",
     )
     error.after, error.through = gap.after, gap.through
     return error

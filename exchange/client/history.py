@@ -12,7 +12,15 @@ from exchange.client.errors import BadInput, ExchangeError, ProtocolBroken
 from exchange.client.link import TIMEOUT_SECONDS, Link, deadline_after
 from exchange.client.refusals import refusal_of
 from exchange.client.requests import Asked, Said
-from exchange.client.statements import Moment, Parameter, Statement, bars_of, bound, trades_of
+from exchange.client.statements import (
+    Moment,
+    Parameter,
+    Statement,
+    bars_of,
+    bound,
+    fills_of,
+    trades_of,
+)
 from exchange.client.tables import Table
 from exchange.protocol.messages import (
     MESSAGE,
@@ -88,9 +96,13 @@ class History:
     """What has been, asked of the venue in SQL; opened when the first question is asked."""
 
     def __init__(
-        self, opened: Callable[[], Link], symbols: Callable[[], Mapping[str, object]]
+        self,
+        opened: Callable[[], Link],
+        member: Callable[[], str],
+        symbols: Callable[[], Mapping[str, object]],
     ) -> None:
         self._opened = opened
+        self._member = member
         self._symbols = symbols
         self._session = QuerySession()
         self._link: Link | None = None
@@ -132,6 +144,15 @@ class History:
         """Return an instrument's trades from `start` on and before `end`, oldest first; as `bars`."""
         self._check(symbol)
         return self._ask(trades_of(symbol, start, end), timeout)
+
+    def fills(
+        self, since: int = 0, limit: int | None = None, timeout: float = TIMEOUT_SECONDS
+    ) -> Table:
+        """Return one's own fills of sequence `since` and later, the newest `limit`, oldest first.
+
+        Unlike `ex.fills` it knows those of all sessions, up to the table's `sequence`. As `bars`.
+        """
+        return self._ask(fills_of(self._member(), since, limit), timeout)
 
     def _ask(self, statement: Statement, timeout: float) -> Table:
         deadline = deadline_after(timeout)

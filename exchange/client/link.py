@@ -111,11 +111,9 @@ class Link:
         `AccessDenied` if the venue turned the key away, and the fault of a whole conversation.
         """
         if self._socket.closed:
-            raise ConnectionLost(
-                f"this session with {self.endpoint} was closed", remedy="open a new one"
-            )
+            raise self.closed()
         self._watch(conversation)
-        wake_for = zmq.POLLIN if self.say(conversation) else zmq.POLLIN | zmq.POLLOUT
+        wake_for = zmq.POLLIN if self._say(conversation) else zmq.POLLIN | zmq.POLLOUT
         self._poller.modify(self._socket, wake_for)
         patience_ms = math.ceil(max(0.0, deadline - monotonic()) * 1_000)
         if self._poller.poll(patience_ms):
@@ -134,6 +132,12 @@ class Link:
             if monotonic() >= deadline:
                 return done()
         return True
+
+    def closed(self) -> ConnectionLost:
+        """Return the error for who speaks after the end."""
+        return ConnectionLost(
+            f"this session with {self.endpoint} was closed", remedy="open a new one"
+        )
 
     def silence(self, what: str) -> ExchangeError:
         """Return the error for an answer that did not come: what is known of the reason."""
@@ -174,7 +178,7 @@ class Link:
                 self.is_up = False
                 conversation.cut()
 
-    def say(self, conversation: Conversation) -> bool:
+    def _say(self, conversation: Conversation) -> bool:
         """Hand over what is to be said, without waiting. Returns whether all of it was."""
         outbox = conversation.outbox
         while outbox:
@@ -195,6 +199,8 @@ class Link:
 
     def close(self) -> None:
         """Close the socket. What was not sent is dropped."""
+        if self._socket.closed:
+            return
         self._socket.disable_monitor()
         self._monitor.close()
         self._socket.close()

@@ -24,6 +24,14 @@ class Statement(NamedTuple):
 
 _BARS = "select * from bars_1m where instrument = ?"
 _TRADES = "select * from trades where instrument = ?"
+_FILLS = """
+select * from (
+    select * from executions where member = ? and sequence >= ? order by execution desc limit ?
+) order by execution
+"""
+
+ROWS_MAX = 2**62
+"""A limit that limits nothing."""
 
 
 def bars_of(
@@ -45,6 +53,11 @@ def trades_of(symbol: str, start: Moment | None = None, end: Moment | None = Non
     """Return the statement for an instrument's trades from `start` on and before `end`."""
     from_on, before = " and time >= cast(? as timestamp)", " and time < cast(? as timestamp)"
     return _within(_TRADES, symbol, (from_on, start), (before, end), " order by trade")
+
+
+def fills_of(member: str, since: int, limit: int | None) -> Statement:
+    """Return the statement for a member's fills of sequence `since` and later, the newest `limit`."""
+    return Statement(_FILLS, (member, since, ROWS_MAX if limit is None else limit))
 
 
 def _within(

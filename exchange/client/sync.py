@@ -83,8 +83,8 @@ class SyncExchange:
         self._link = Link(self._context, profile.endpoints.orders, profile, options)
         self._id_begin = secrets.token_hex(5)
         self._ids_made = 0
-        self.history = History(self._open_history, lambda: self.instruments)
-        """SQL, bars and trades."""
+        self.history = History(self._open_history, lambda: self.member, lambda: self.instruments)
+        """SQL, bars, trades and fills, of all that was settled."""
 
     # --- who and what --------------------------------------------------------------------------
 
@@ -162,7 +162,8 @@ class SyncExchange:
                 if at >= MESSAGES_IN_FLIGHT_MAX:
                     self._wait_for(parts[at - MESSAGES_IN_FLIGHT_MAX], timeout)
                 self._session.place(part)
-                self._link.say(self._session)
+                if part is not parts[-1]:
+                    self._link.turn(self._session, monotonic())
             for part in parts:
                 self._wait_for(part, timeout)
             return [
@@ -289,9 +290,10 @@ class SyncExchange:
     # --- the end -------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the session. Open orders stay in the book."""
+        """Close the session. Open orders stay in the book; what waits to be sent is dropped."""
         self.history.close()
         self._link.close()
+        self._session.cut()
         self._context.term()
 
     def __enter__(self) -> Self:
@@ -311,6 +313,8 @@ class SyncExchange:
     # --- within --------------------------------------------------------------------------------
 
     def _open_history(self) -> Link:
+        if self._context.closed:
+            raise self._link.closed()
         endpoint = self._profile.endpoints.query
         if not endpoint:
             raise ProfileError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from exchange.client.errors import MissingLibrary
@@ -49,11 +50,11 @@ class Table:
 
     def to_pandas(self) -> Any:  # noqa: ANN401  pandas is not among our dependencies
         """Return it as a data frame of pandas. Raises `MissingLibrary` without pandas or pyarrow."""
-        table = self.to_arrow()
         try:
-            return table.to_pandas()
+            import_module("pandas")
         except ImportError as error:
             raise _missing("pandas", "pandas") from error
+        return self.to_arrow().to_pandas()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return it as one dict a row. Raises `MissingLibrary` without pyarrow."""

@@ -92,9 +92,17 @@ class Instrument:
         quantity: int,
         *,
         limit: Amount,
+        programme: str | None = None,
         time_in_force: Lasting | None = None,
     ) -> OrderTicket:
-        """Write a sell of `quantity` lots at no less than `limit` per lot; as in `buy`."""
+        """Write a sell of `quantity` lots at no less than `limit` per lot; as `buy`, unsubsidised."""
+        if programme is not None:
+            raise BadInput(
+                f"programme {programme!r} cannot pay for a sell",
+                field="programme",
+                value=programme,
+                remedy="name a programme on a buy only",
+            )
         return self._ticket(Side.SELL, quantity, limit, None, time_in_force)
 
     def _ticket(

@@ -1,4 +1,4 @@
-"""Begins one process of a venue: `python -m exchange.server ROLE FOLDER ENDPOINTS`; the supervisor calls it."""
+"""One process of a venue: `python -m exchange.server ROLE FOLDER ENDPOINTS`; the supervisor begins it."""
 
 from __future__ import annotations
 

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from settlement.compare import differences
+from settlement.report import settlement_report
 
 from exchange.engine import Engine
 from exchange.server.folder import Folder
 from exchange.server.follower import Follower
-from exchange.server.journal import JournalDamaged, read_frames
+from exchange.server.journal import JournalDamaged, JournalTorn, read_frames
 from exchange.server.replay import ReplayParted, apply_frame
 from exchange.server.settler import Settler
 from matching.vocabulary import NO_SLOT, Side
-from settlement.compare import differences
-from settlement.report import settlement_report
-from settlement.store import Store, StoreError, Watermark
+from settlement.store import Store, StoreError
 
 
 class Verdict(NamedTuple):
@@ -53,6 +53,8 @@ def verify(folder: Folder, progress: Callable[[int], None] | None = None) -> Ver
                 settler.flush()
                 wrong += differences(stored, rebuilt)
                 mark = NO_SLOT
+    except JournalTorn as torn:
+        told.append(f"the journal ends in a frame that is not whole yet: {torn}")
     except (JournalDamaged, ReplayParted) as damage:
         wrong.append(str(damage))
     settler.flush()
@@ -97,8 +99,10 @@ def laws_broken(engine: Engine) -> list[str]:
     wrong: list[str] = []
     accounts = ledger.accounts[: int(ledger.totals[0]["accounts"])]
     for field in ("available", "held", "restricted", "debt"):
-        for row in accounts[accounts[field] < 0]:
-            wrong.append(f"member {row['member']} asset {row['asset']}: {field} is {row[field]}")
+        wrong += [
+            f"member {row['member']} asset {row['asset']}: {field} is {row[field]}"
+            for row in accounts[accounts[field] < 0]
+        ]
     for row in engine.programmes():
         states = (row.uncommitted, row.reserved, row.paid, row.vested)
         if sum(states) != row.budget or min(states) < 0:

@@ -75,9 +75,7 @@ class Folder:
         """Write the profiles of the members whose keys lie here: where the venue listens now."""
         server_key = self.venue_key().public_key
         for pair in msgspec.json.decode(self._pairs.read_bytes(), type=list[KeyPair]):
-            profile = Profile(
-                pair.member, pair.public_key, pair.secret_key, server_key, endpoints
-            )
+            profile = Profile(pair.member, pair.public_key, pair.secret_key, server_key, endpoints)
             write_profile(self.profile(pair.member), profile)
 
     def write_watermark(self, follower: str, sequence: int) -> None:

@@ -70,7 +70,7 @@ FRAME_BYTES_MAX = 1 << 30
 
 ALIGNMENT = 8
 CHUNK_BYTES = 256 << 10
-"""How much is read or filled at once. Measured: 64 KiB to 1 MiB read alike, 4 MiB a tenth slower."""
+"""What is read or filled at once. Measured: 64 KiB to 1 MiB read alike, 4 MiB a tenth slower."""
 
 ZEROS = bytes(CHUNK_BYTES)
 """A chunk to fill with, and to compare with."""
@@ -101,7 +101,14 @@ class JournalDamaged(Exception):
     is), `byte` where its frame should begin in `segment`.
     """
 
-    def __init__(self, sequence: int, segment: Path, byte: int, what: str, remedy: str = _REPAIR) -> None:
+    def __init__(
+        self,
+        sequence: int,
+        segment: Path,
+        byte: int,
+        what: str,
+        remedy: str = _REPAIR,
+    ) -> None:
         self.sequence = sequence
         self.segment = segment
         self.byte = byte
@@ -308,7 +315,11 @@ def _checked_header(segment: Segment, joint: Joint) -> SegmentHeader:
     return header
 
 
-def _frames_before(stop: int, segment: Segment, joint: Joint) -> Generator[Frame, None, tuple[Joint, str]]:
+def _frames_before(
+    stop: int,
+    segment: Segment,
+    joint: Joint,
+) -> Generator[Frame, None, tuple[Joint, str]]:
     """Yield the frames from `joint` on, each checked, none beyond byte `stop`.
 
     Returns where the frames ended, and in words what stands there instead of a frame: nothing, if
@@ -339,8 +350,9 @@ def _frames_before(stop: int, segment: Segment, joint: Joint) -> Generator[Frame
         if sha256(view[at:sealed]).digest() != digest:
             what = "the frame does not match its digest"
             break
-        if (home, place, begins, before) != (number, offset, first, previous):
-            what = _misfit(Joint(home, place, begins, before), Joint(number, offset, first, previous))
+        found = (home, place, begins, before)
+        if found != (number, offset, first, previous):
+            what = _misfit(Joint(*found), Joint(number, offset, first, previous))
             if what:
                 break
         acts_at = at + FRAME_HEADER.size + COMMAND_BYTES * count
@@ -411,8 +423,8 @@ def _is_whole_frame(segment: Segment, offset: int) -> bool:
 def _torn_size(segment: Segment, made: int, joint: Joint) -> tuple[int, int]:
     """Return the count of commands and the bytes that a torn frame claims; zeros if not believable.
 
-    Its header is believed if it names its place, its sequence and the frame before it, and fits into
-    the segment as it was `made`, for a torn file may be shorter.
+    Its header is believed if it names its place, its sequence and the frame before it, and fits
+    into the segment as it was `made`, for a torn file may be shorter.
     """
     head = segment.read(FRAME_HEADER.size, joint.offset)
     if len(head) < FRAME_HEADER.size:

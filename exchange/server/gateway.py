@@ -120,7 +120,7 @@ class Gateway:
     def _take_request(self, session: Session, member: int, body: bytes) -> None:
         try:
             self._requests.append((session, member, REQUESTS.decode(memoryview(body)[1:])))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             self.refuse(session, RejectReason.MALFORMED, str(error))
 
     def _trade(self) -> None:

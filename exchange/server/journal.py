@@ -60,7 +60,7 @@ class JournalLocked(Exception):
 
 
 class Files:
-    """The few calls that durability hangs on. A test hands in another kind, and breaks each of them."""
+    """The few calls that durability hangs on. A test hands in its own, and breaks each of them."""
 
     def folder(self, path: Path) -> int:
         """Open a folder, made first if it is not there, and return its handle."""
@@ -141,14 +141,10 @@ class Journal:
     def __init__(
         self, folder: Path, handle: int, segment_bytes: int, files: Files, rules_version: int
     ) -> None:
-        self.sequence = 0
-        self.time = 0
-        self.position = START
-        self.digest = frames.GENESIS
-        self.frames = 0
-        self.cut = 0
+        self.sequence = self.time = self.frames = 0
+        self.position, self.digest = START, frames.GENESIS
+        self.cut = self.bytes_written = 0
         self.told = ""
-        self.bytes_written = 0
         self._folder = folder
         self._folder_handle: int | None = handle
         self._files = files
@@ -343,7 +339,11 @@ class Journal:
         files.sync_all(self._folder_handle)
 
 
-def prepare_spare(folder: Path | str, segment_bytes: int = SEGMENT_BYTES, files: Files = DISK) -> bool:
+def prepare_spare(
+    folder: Path | str,
+    segment_bytes: int = SEGMENT_BYTES,
+    files: Files = DISK,
+) -> bool:
     """Make the segment that the journal will take next, so that no batch waits for its zeros.
 
     For another process than the writer's. Tells whether one was made: not if there is one already,

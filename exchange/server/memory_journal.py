@@ -14,9 +14,7 @@ class MemoryJournal:
         self.bytes_written = 0
         self.position = START
 
-    def append(
-        self, time: int, commands: bytes, acts: bytes, count: int, state_hash: int = 0
-    ) -> Position:
+    def append(self, time: int, commands: bytes, acts: bytes, count: int, state_hash: int = 0) -> Position:
         """Take one frame in; it is as durable as the process."""
         del time, state_hash
         self.sequence += count

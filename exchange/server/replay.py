@@ -52,7 +52,7 @@ def recover(folder: Path, passed: int = 0) -> tuple[Engine, Journal]:
     `passed` is the highest sequence that any follower has seen: a journal that ends before it is
     refused (`JournalDamaged`).
     """
-    journal = Journal.open(folder, passed=passed)
+    journal = Journal.open(folder, passed=passed, rules_version=RULES_VERSION)
     return replay(folder), journal
 
 

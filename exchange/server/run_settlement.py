@@ -8,6 +8,7 @@ import time
 
 import msgspec
 import zmq
+from settlement.queries import QueryRefused, QueryService
 
 from exchange.config import FLUSH_SECONDS, POLL_MS, QUERIES_WAITING_MAX, Endpoints
 from exchange.protocol.messages import MESSAGE, QUERIES, Query, QueryResult, Refused, encode
@@ -18,8 +19,6 @@ from exchange.server.process import Stop, report_ready
 from exchange.server.settler import Settler, open_store
 from exchange.server.sockets import Keyring, authenticator, bind, commit_subscriber, guarded
 from matching.vocabulary import RejectReason, Role
-from settlement.queries import QueryRefused, QueryService
-
 
 
 def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:
@@ -96,7 +95,7 @@ def _take_query(router: zmq.Socket[bytes], desk: QueryDesk, settler: Settler) ->
         return
     try:
         query = QUERIES.decode(memoryview(data)[1:])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         _refuse(router, back, 0, RejectReason.MALFORMED, str(error))
         return
     role = settler.follower.engine.core.ledger.members[member]["role"]
@@ -124,9 +123,7 @@ class QueryDesk:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], service: QueryService) -> None:
         self._service = service
-        self._waiting: queue.Queue[tuple[bytes, Query, str | None] | None] = queue.Queue(
-            QUERIES_WAITING_MAX
-        )
+        self._waiting: queue.Queue[tuple[bytes, Query, str | None] | None] = queue.Queue(QUERIES_WAITING_MAX)
         address = f"inproc://answers-{next(self._addresses)}"
         self.answers = context.socket(zmq.PULL)
         self.answers.bind(address)
@@ -162,11 +159,7 @@ class QueryDesk:
         try:
             answer = self._service.answer(query.sql, query.parameters, viewer=viewer)
         except QueryRefused as refusal:
-            return Refused(
-                query.request, "query_refused", refusal.field, refusal.value, refusal.remedy
-            )
+            return Refused(query.request, "query_refused", refusal.field, refusal.value, refusal.remedy)
         return QueryResult(
             query.request, answer.sequence, answer.rows, answer.seconds, answer.arrow_ipc_stream
         )
-
-

@@ -18,6 +18,7 @@ from settlement.terms import VENUE_OFFSET_NS
 Clock = Callable[[], int]
 """Returns the time in ns since 1970. Only the sequencer reads it."""
 
+
 class SequencedLog(Protocol):
     """What the sequencer needs of a journal; `exchange.server.journal.Journal` is the one on disk."""
 
@@ -37,9 +38,7 @@ class SequencedLog(Protocol):
     def position(self) -> Position:
         """Where the next frame will begin."""
 
-    def append(
-        self, time: int, commands: bytes, acts: bytes, count: int, state_hash: int = 0
-    ) -> Position:
+    def append(self, time: int, commands: bytes, acts: bytes, count: int, state_hash: int = 0) -> Position:
         """Make one frame durable before it returns."""
 
 
@@ -57,7 +56,7 @@ class Sequencer:
         self._next_midnight = midnight_after(engine.time) if engine.time else 0
 
     def submit(self, commands: np.ndarray, acts: tuple[SignedAct, ...] = ()) -> Outcome:
-        """Number, stamp, journal and apply a batch. `commands` is written to (their times)."""
+        """Give a batch its numbers and time, journal it, apply it. `commands` is written to (their times)."""
         now = max(self._clock(), self.engine.time)
         commands["time"] = now
         count = len(commands)

@@ -15,6 +15,7 @@ import msgspec
 from exchange.config import Endpoints
 from exchange.profiles import Endpoints as PublicEndpoints
 from exchange.server.folder import Folder, write_aside
+from exchange.server.journal import prepare_spare
 
 SEQUENCER, SETTLEMENT, FEED = "sequencer", "settlement", "feed"
 ROLES = (SEQUENCER, SETTLEMENT, FEED)
@@ -37,6 +38,8 @@ class VenueFailed(Exception):
 class Supervisor:
     """Begins the sequencer, then its followers; all of them end with it."""
 
+    restarts_max = RESTARTS_MAX
+
     def __init__(self, folder: Folder, endpoints: Endpoints, told: Callable[[str], None]) -> None:
         self.folder = folder
         self.endpoints = endpoints
@@ -51,14 +54,18 @@ class Supervisor:
         self._publish_endpoints()
 
     def look_after(self) -> None:
-        """Begin again what has died. Raises `VenueFailed` when that happens too often."""
+        """Begin again what has died, and keep a spare segment ready for the journal.
+
+        Raises `VenueFailed` when a process dies too often.
+        """
+        prepare_spare(self.folder.journal)
         for role, process in list(self.processes.items()):
             if process.poll() is None:
                 continue
             now = time.monotonic()
             self._deaths = [then for then in self._deaths if now - then < RESTART_WINDOW_SECONDS]
             self._deaths.append(now)
-            if len(self._deaths) > RESTARTS_MAX:
+            if len(self._deaths) > self.restarts_max:
                 message = f"{role} died {len(self._deaths)} times in a minute; see {self._log(role)}"
                 raise VenueFailed(message)
             self._told(f"{role} ended with code {process.returncode}; it is begun again")
@@ -85,7 +92,7 @@ class Supervisor:
     def _begin(self, role: str) -> None:
         """Begin one process and keep the ports that it was given, so that it finds them again."""
         with self._log(role).open("a") as log:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603  our own interpreter and module
                 [
                     sys.executable,
                     "-m",
@@ -116,9 +123,7 @@ class Supervisor:
         """Write where the venue listens into its folder and into its members' profiles."""
         write_aside(self.folder.root / "venue.json", msgspec.json.encode(self.endpoints))
         names = PublicEndpoints.__struct_fields__
-        self.folder.write_profiles(
-            PublicEndpoints(**{name: getattr(self.endpoints, name) for name in names})
-        )
+        self.folder.write_profiles(PublicEndpoints(**{name: getattr(self.endpoints, name) for name in names}))
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:

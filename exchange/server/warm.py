@@ -47,8 +47,8 @@ def steps() -> Iterator[Step]:
 
 def touch_levels(book: Book) -> object:
     """Call the feed's kernel on nothing, with the arrays that the publisher would give it."""
-    none = np.zeros(0, np.int64)
-    return Publisher(run=1).outgoing(np.zeros(1, EVENT), np.zeros(1, np.int64), none[:1], book, 0, 0)
+    column = np.zeros(1, np.int64)
+    return Publisher(run=1).outgoing(np.zeros(1, EVENT), column, column, book, 0, 0)
 
 
 def warm_up(told: Callable[[str, int, int], None] | None = None) -> None:

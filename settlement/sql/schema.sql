@@ -59,7 +59,7 @@ create table base.postings (
     time timestamp using compression rle,
     member integer,
     account utinyint,
-    programme integer default -1,
+    programme integer default -1 using compression rle,
     asset integer,
     amount bigint,
     reason varchar default 'trade',

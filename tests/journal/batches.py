@@ -63,7 +63,8 @@ def write(files: Files, todo: Iterable[Batch], segment_bytes: int, folder: Path 
 
 
 def batch_of(frame: Frame) -> Batch:
-    return Batch(frame.first, frame.count, bytes(frame.commands), frame.acts, frame.time, frame.state_hash)
+    commands = bytes(frame.commands)
+    return Batch(frame.first, frame.count, commands, frame.acts, frame.time, frame.state_hash)
 
 
 def read(files: Files = DISK, folder: Path = FOLDER) -> list[Batch]:

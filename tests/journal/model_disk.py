@@ -1,8 +1,8 @@
 """A disk in memory that forgets what was not synced, and fails or dies at the call that it is told.
 
 What a file holds is kept twice: as programs see it, and as the platter has it, sector by sector. A
-sync brings the second up to the first. A sync that fails does as Linux does: the sectors stay as they
-are in the page cache, count as written, and are on no platter.
+sync brings the second up to the first. A sync that fails does as Linux does: the sectors stay as
+they are in the page cache, count as written, and are on no platter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Crashed(BaseException):
 
 
 class File:
-    """One file: what programs see, what the platter has, and which sectors are still to be written."""
+    """One file: what programs see, what the platter has, which sectors are still to be written."""
 
     def __init__(self, content: bytes = b"") -> None:
         self.seen = bytearray(content)
@@ -39,7 +39,7 @@ class File:
         self.unsynced.update(range(offset // SECTOR_BYTES, -(-end // SECTOR_BYTES)))
 
     def sync(self, survives: Survives = lambda sector: True) -> None:
-        """Put the unsynced sectors that survive on the platter; a file is as long as its last one."""
+        """Put the sectors that survive on the platter; the file is then as long as its last one."""
         del self.platter[len(self.seen) :]
         for sector in filter(survives, sorted(self.unsynced)):
             begin = sector * SECTOR_BYTES
@@ -51,8 +51,8 @@ class File:
 class ModelDisk(Files):
     """One folder of files. `calls` counts those that change something: writes, syncs and names.
 
-    `fail_at` is the number of the call that raises `OSError`; `half` makes a failing write leave half
-    of its bytes. `crash_at` is the call before which the machine goes off.
+    `fail_at` is the number of the call that raises `OSError`; `half` makes a failing write leave
+    half of its bytes. `crash_at` is the call before which the machine goes off.
     """
 
     def __init__(self, content: Mapping[str, bytes] | None = None) -> None:

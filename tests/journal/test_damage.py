@@ -1,4 +1,4 @@
-"""Damage is found everywhere, and named by sequence and byte; only the torn end of a journal is cut."""
+"""Damage is found everywhere, and named by sequence and byte; only a torn end is cut."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ CALLS = range(calls_in_all())
 
 
 def check(disk: ModelDisk, venue: Venue) -> None:
-    """All that was answered is there, at most one batch more, and the venue can go on to the end."""
+    """All that was answered is there, at most one batch more, and the venue goes on to the end."""
     answered = [batch for batch in TODO if batch.last <= venue.answered]
     journal = Journal.open(FOLDER, venue.answered, SEGMENT_BYTES, disk)
     journal.close()

@@ -137,7 +137,8 @@ def test_any_batches_in_any_segments_read_in_any_chunks(counts, segment_bytes, c
                 journal = Journal.open(FOLDER, batch.first - 1, segment_bytes, disk)
             append(journal, batch)
         assert read(disk) == todo
-        assert [batch_of(frame) for frame in read_frames(FOLDER, until=journal.position, files=disk)] == todo
+        synced = read_frames(FOLDER, until=journal.position, files=disk)
+        assert [batch_of(frame) for frame in synced] == todo
 
 
 # --- followers -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import numpy as np
 
 from matching.batch import match
 from matching.flow import random_flow
-from matching.invariants import check
+from matching.invariants import check, faults_of
 from matching.layout import Book, empty_book
 from matching.reference import Event, Market, ReferenceBook, commands_from, events_from
 from matching.view import depth_of, orders_of
@@ -88,7 +88,8 @@ def play(
         if events != expected:
             raise AssertionError(difference_of(commands, events, expected, start, again))
         if inspect:
-            check(book)
+            faults = faults_of(book)
+            assert not faults, "\n".join([f"broken after {start} and the next", *faults, again])
         for event in events:
             outcomes[name_of(commands[event.command].kind), outcome_of(event)] += 1
         start += len(batch)

@@ -58,9 +58,7 @@ def test_every_invariant_holds_after_every_batch(seed, scale):
         play_seed(seed - 1 - number, 4_000, inspect=True)
 
 
-@pytest.mark.parametrize(
-    ("make", "instruments"), [(realistic, 1), (hundred, 100), (sweep, 1)], ids=lambda made: str(made)
-)
+@pytest.mark.parametrize(("make", "instruments"), [(realistic, 1), (hundred, 100), (sweep, 1)])
 def test_kernels_equal_the_reference_on_the_benchmarks_tapes(make, instruments, seed):
     warm_up, measured = make(10_000, seed, 200)
     tape = np.concatenate([warm_up, measured])

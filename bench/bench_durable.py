@@ -1,0 +1,153 @@
+"""Durable, authenticated, end to end: answered orders a second, beside a bare durable CURVE echo."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import zmq
+
+from exchange.config import Endpoints
+from exchange.profiles import load_profile
+from exchange.protocol.acts import Admit
+from exchange.protocol.records import COMMAND_STRUCT, REPORT_STRUCT, Command
+from exchange.server.folder import Folder, new_key_pair
+from exchange.server.founding import MILLION_YUAN, standard_acts, voucher
+from exchange.server.supervisor import Supervisor
+from exchange.server.warm import warm_up
+from matching.vocabulary import CommandKind, EventKind, Side, TimeInForce
+
+ORDERS = 200_000
+IN_FLIGHT = 1024
+FIRM = "BENCH"
+
+
+def dealer(context, endpoint, server_key, public, secret):
+    """Return a member's bare socket."""
+    socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.CURVE_SERVERKEY, server_key.encode())
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, public.encode())
+    socket.setsockopt(zmq.CURVE_SECRETKEY, secret.encode())
+    socket.connect(endpoint)
+    return socket
+
+
+def frames(count, a_message, start):
+    """Return messages of `a_message` new orders each, deep bids of one lot that never trade."""
+    now = time.time_ns()
+    packed = [
+        COMMAND_STRUCT.pack(
+            *Command(
+                kind=CommandKind.NEW,
+                side=Side.BUY,
+                time_in_force=TimeInForce.DAY,
+                instrument=number % 100,
+                client_id=f"b-{start + number}".encode(),
+                price=1_000_000 // 1_000 * 1_000,
+                quantity=1,
+                sent_at=now,
+            )
+        )
+        for number in range(count)
+    ]
+    return [b"C" + b"".join(packed[at : at + a_message]) for at in range(0, count, a_message)]
+
+
+def pump(socket, messages, window, answers_in):
+    """Send with at most `window` messages unanswered; return seconds until all are answered."""
+    began = time.perf_counter()
+    sent = answered = 0
+    while answered < len(messages):
+        while sent < len(messages) and sent - answered < window:
+            socket.send(messages[sent])
+            sent += 1
+        answered += answers_in(socket.recv())
+        while True:
+            try:
+                answered += answers_in(socket.recv(zmq.NOBLOCK))
+            except zmq.Again:
+                break
+    return time.perf_counter() - began
+
+
+def bare_seconds(folder, messages):
+    """Return how long the bare echo takes for `messages`."""
+    server = zmq.curve_keypair()
+    own = zmq.curve_keypair()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.bare_echo", str(folder / "echo"), server[1].decode()],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        endpoint = process.stdout.readline().strip()
+        with zmq.Context() as context:
+            keys = (server[0].decode(), own[0].decode(), own[1].decode())
+            socket = dealer(context, endpoint, *keys)
+            pump(socket, messages[:IN_FLIGHT], IN_FLIGHT, lambda _: 1)
+            seconds = pump(socket, messages, IN_FLIGHT, lambda _: 1)
+            socket.close()
+        return seconds
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("a_message", [1, 64])
+def bench_durable(benchmark, tmp_path: Path, a_message):
+    """A venue with its followers running; one member with 1,024 orders or 16 full messages in flight."""
+    warm_up()
+    folder = Folder(tmp_path / "venue")
+    firm = Admit(member=FIRM, role="firm", size="small", open_orders_max=10**9)
+    keys = [new_key_pair(FIRM)]
+    folder.found(standard_acts([(firm, 10**8 * MILLION_YUAN // 10**4)], keys, [voucher(2026)]), keys)
+    supervisor = Supervisor(folder, Endpoints(), told=print)
+    window = max(IN_FLIGHT // a_message, 16)
+    messages = frames(ORDERS, a_message, 0)
+    half = len(messages) // 2
+    kinds = (EventKind.ACCEPTED, EventKind.REJECTED)
+    refused = []
+
+    def answers_in(body):
+        if body[:1] != b"R":
+            raise AssertionError(body[:200])
+        count = (len(body) - 1) // REPORT_STRUCT.size
+        if a_message == 1:
+            told = [body[1 + at * REPORT_STRUCT.size] for at in range(count)]
+            refused.append(told.count(EventKind.REJECTED))
+            return sum(kind in kinds for kind in told)
+        return count / a_message
+
+    try:
+        supervisor.start()
+        profile = load_profile(folder.profile(FIRM))
+        with zmq.Context() as context:
+            socket = dealer(
+                context,
+                profile.endpoints.orders,
+                profile.server_key,
+                profile.public_key,
+                profile.secret_key,
+            )
+            pump(socket, messages[:half], window, answers_in)
+            seconds = benchmark.pedantic(pump, args=(socket, messages[half:], window, answers_in), rounds=1)
+            socket.close()
+    finally:
+        supervisor.stop()
+    orders = ORDERS - half * a_message
+    rate = orders / seconds
+    bare = len(messages[half:]) / bare_seconds(tmp_path, messages[half:])
+    benchmark.extra_info.update(
+        workload=f"{a_message} orders a message, {window} messages in flight",
+        engine="tokenbourse",
+        orders=orders,
+        orders_per_second=round(rate),
+        bare_echo_messages_per_second=round(bare),
+        ratio_to_bare_echo=round(rate / a_message / bare, 3),
+        refused=sum(refused),
+    )

@@ -1,0 +1,489 @@
+"""A small venue for the client's tests: its rules in memory, and the same behind real sockets."""
+
+from __future__ import annotations
+
+import io
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import zmq
+from zmq.utils import z85
+
+from exchange.instruments import Instrument
+from exchange.profiles import Endpoints, Profile
+from exchange.protocol.acts import Deposit
+from exchange.protocol.messages import (
+    COMMANDS,
+    MESSAGE,
+    PROTOCOL_VERSION,
+    QUERIES,
+    REPORTS,
+    REQUESTS,
+    Account,
+    AskAccount,
+    AskOrders,
+    AskStatus,
+    Balance,
+    Decide,
+    Decided,
+    ListedInstrument,
+    ListedProgramme,
+    Logon,
+    Orders,
+    ProgrammeLeft,
+    QueryResult,
+    Refused,
+    Status,
+    Welcome,
+    encode,
+)
+from exchange.protocol.records import COMMAND_STRUCT, REPORT_STRUCT, Command, Report
+from matching.vocabulary import (
+    CommandKind,
+    EventKind,
+    OrderState,
+    RejectReason,
+    Side,
+    TimeInForce,
+)
+
+NOW = 1_700_000_000_000_000_000
+
+
+def listing(symbol: str, tick: int = 100) -> Instrument:
+    return Instrument(
+        symbol=symbol,
+        name=symbol.title(),
+        kind="model",
+        provider="ALIBABA",
+        domestic=True,
+        filed=True,
+        region="HZ",
+        tier="frontier",
+        list_price=tick * 1000,
+        tick=tick,
+        source="a test",
+        source_version="1",
+        source_date="2026-01-01",
+    )
+
+
+class Resting(NamedTuple):
+    """One order at the venue."""
+
+    command: Command
+    order: int
+    filled: int = 0
+    gross: int = 0
+    paid: int = 0
+    state: OrderState = OrderState.OPEN
+
+    @property
+    def leaves(self) -> int:
+        return self.command.quantity - self.filled if self.state is OrderState.OPEN else 0
+
+
+class Rules:
+    """What the venue does with frames of one member: `take` returns what to answer each session.
+
+    It trades against `liquidity`, lists of [price, lots] that somebody else offers to buyers. A tenth
+    of a subsidised trade is paid. Fees are 1 hao a lot.
+    """
+
+    def __init__(self) -> None:
+        self.symbols = ["QWEN3-MAX", "DEEPSEEK-V3", "AGENT-CUSTOMS"]
+        self.sequence = 100
+        self.trades = 0
+        self.fills: list[tuple[int, int]] = []
+        self.orders: dict[int, Resting] = {}
+        self.ids: dict[bytes, int] = {}
+        self.sent_ats: list[int] = []
+        self.liquidity: list[list[int]] = []
+        self.sessions: list[Any] = []
+        self.refuse: RejectReason | None = None
+        self.refuse_messages = False
+        self.acts: list[str] = []
+
+    # --- frames --------------------------------------------------------------------------------
+
+    def take(self, session: Any, frame: bytes) -> list[tuple[Any, bytes]]:
+        """Take one frame of one session; return frames, each with the session that it is for."""
+        if session not in self.sessions:
+            self.sessions.append(session)
+        if self.refuse_messages:
+            return [(session, encode(Refused(0, "malformed", "message", "?", "send records")))]
+        if frame[:1] == COMMANDS:
+            reports: list[Report] = []
+            for row in COMMAND_STRUCT.iter_unpack(frame[1:]):
+                reports += self.command(Command._make(row))
+            body = REPORTS + b"".join(REPORT_STRUCT.pack(*report) for report in reports)
+            return [(each, body) for each in self.sessions]
+        assert frame[:1] == MESSAGE
+        return [(session, encode(self.reply(REQUESTS.decode(frame[1:]))))]
+
+    def reply(self, request: Any) -> Any:
+        number = request.request
+        match request:
+            case Logon():
+                return self.welcome(number)
+            case AskAccount():
+                return Account(
+                    number,
+                    self.sequence,
+                    Balance(5_000_000, 70_000, 0),
+                    {"QWEN3-MAX": Balance(3, 2, 1)},
+                    (ProgrammeLeft("HZ-VOUCHER-2026", 2026, 8_000, None, 900_000),),
+                )
+            case AskOrders():
+                reports = [
+                    self.report(EventKind.ACCEPTED, each, fee=each.filled, sequence=each.order)
+                    for each in self.orders.values()
+                    if each.state is OrderState.OPEN
+                ]
+                return Orders(
+                    number, self.sequence, b"".join(REPORT_STRUCT.pack(*each) for each in reports)
+                )
+            case AskStatus():
+                return Status(number, self.sequence, NOW, NOW, 2, 3, 0, self.trades, 0, 1, ())
+            case Decide(act=Deposit(amount=amount), why=why):
+                if amount <= 0:
+                    return Refused(
+                        number,
+                        "amount_not_positive",
+                        "amount",
+                        str(amount),
+                        "give an amount above 0",
+                    )
+                self.sequence += 1
+                self.acts.append(why)
+                return Decided(number, self.sequence)
+        raise AssertionError(request)
+
+    def welcome(self, number: int) -> Welcome:
+        return Welcome(
+            request=number,
+            version=PROTOCOL_VERSION,
+            member="ACME",
+            role="firm",
+            instruments=tuple(
+                ListedInstrument(index, "continuous", listing(symbol))
+                for index, symbol in enumerate(self.symbols)
+            ),
+            programmes=(ListedProgramme(0, "HZ-VOUCHER-2026", 2026, 1, 10**9, 10**9, 0, 0, 0),),
+            sequence=self.sequence,
+            time=NOW,
+        )
+
+    # --- commands ------------------------------------------------------------------------------
+
+    def command(self, command: Command) -> list[Report]:
+        self.sequence += 1
+        if command.kind == CommandKind.CANCEL:
+            return [self.cancel(command.order)]
+        assert command.kind == CommandKind.NEW
+        return self.new(command)
+
+    def cancel(self, order: int) -> Report:
+        resting = self.orders.get(order)
+        if resting is None or resting.state is not OrderState.OPEN:
+            return refusal(self.sequence, RejectReason.UNKNOWN_ORDER, order=order)
+        return self.end(order, EventKind.CANCELLED)
+
+    def end(self, order: int, kind: EventKind) -> Report:
+        """End an open order as `kind`: CANCELLED or EXPIRED."""
+        resting = self.orders[order]
+        leaves, state = resting.leaves, OrderState[kind.name]
+        self.orders[order] = resting = resting._replace(state=state)
+        return self.report(kind, resting, quantity=leaves)
+
+    def new(self, command: Command) -> list[Report]:
+        self.sent_ats.append(command.sent_at)
+        if command.client_id in self.ids:
+            return [self.known(command)]
+        if command.sent_at <= 0:
+            return [refusal(self.sequence, RejectReason.TOO_OLD, client_id=command.client_id)]
+        if self.refuse is not None:
+            self.ids[command.client_id] = -int(self.refuse)
+            return [refusal(self.sequence, self.refuse, detail=100, **command_fields(command))]
+        order = self.sequence
+        self.ids[command.client_id] = order
+        resting = Resting(command, order)
+        self.orders[order] = resting
+        reserved = command.price * command.quantity // 10 if command.programme >= 0 else 0
+        reports = [self.report(EventKind.ACCEPTED, resting, subsidy=reserved)]
+        reports += self.cross(order)
+        if command.time_in_force == TimeInForce.IOC and self.orders[order].leaves:
+            reports.append(self.end(order, EventKind.CANCELLED))
+        return reports
+
+    def cross(self, order: int) -> Iterator[Report]:
+        command = self.orders[order].command
+        while (
+            command.side == Side.BUY
+            and self.liquidity
+            and self.liquidity[0][0] <= command.price
+            and self.orders[order].leaves
+        ):
+            price, lots = self.liquidity[0]
+            quantity = min(lots, self.orders[order].leaves)
+            self.liquidity[0][1] -= quantity
+            if not self.liquidity[0][1]:
+                self.liquidity.pop(0)
+            yield self.fill(order, price, quantity)
+
+    def fill(self, order: int, price: int, quantity: int, maker: int = 0) -> Report:
+        """Fill some of an open order."""
+        resting = self.orders[order]
+        paid = price * quantity // 10 if resting.command.programme >= 0 else 0
+        filled = resting.filled + quantity
+        state = OrderState.FILLED if filled == resting.command.quantity else OrderState.OPEN
+        resting = resting._replace(
+            filled=filled,
+            gross=resting.gross + price * quantity,
+            paid=resting.paid + paid,
+            state=state,
+        )
+        self.orders[order] = resting
+        self.trades += 1
+        self.fills.append((self.sequence, self.trades))
+        return self.report(
+            EventKind.TRADED,
+            resting,
+            price=price,
+            quantity=quantity,
+            fee=quantity,
+            subsidy=paid,
+            trade=self.trades,
+            maker=maker,
+        )
+
+    def known(self, command: Command) -> Report:
+        order = self.ids[command.client_id]
+        if order <= 0:
+            fields = command_fields(command) | {"kind": EventKind.KNOWN}
+            return refusal(self.sequence, RejectReason(-order), detail=100, **fields)
+        return self.report(EventKind.KNOWN, self.orders[order])
+
+    def report(self, kind: EventKind, resting: Resting, **fields: Any) -> Report:
+        command = resting.command
+        report = blank()._replace(
+            kind=kind,
+            side=command.side,
+            state=resting.state,
+            time_in_force=command.time_in_force,
+            instrument=command.instrument,
+            programme=command.programme,
+            sequence=self.sequence,
+            time=NOW + self.sequence,
+            order=resting.order,
+            client_id=command.client_id,
+            price=command.price,
+            quantity=command.quantity,
+            leaves=resting.leaves,
+            filled=resting.filled,
+            gross=resting.gross,
+            paid=resting.paid,
+        )
+        return report._replace(**fields)
+
+
+def blank() -> Report:
+    return Report(*(b"" if name == "client_id" else 0 for name in Report._fields))  # type: ignore[arg-type]
+
+
+def command_fields(command: Command) -> dict[str, Any]:
+    """Return what a refusal repeats of a command."""
+    names = ("side", "instrument", "programme", "client_id", "price", "quantity", "time_in_force")
+    return {name: getattr(command, name) for name in names}
+
+
+def refusal(sequence: int, reason: RejectReason, **fields: Any) -> Report:
+    fields.setdefault("client_id", bytes(24))
+    return blank()._replace(
+        **{"kind": EventKind.REJECTED, "state": OrderState.REJECTED, **fields},
+        reason=reason,
+        sequence=sequence,
+    )
+
+
+# --- behind sockets ----------------------------------------------------------------------------
+
+PATIENCE_MS = 10_000
+TRY_MS = 2
+TRIES_MAX = PATIENCE_MS // TRY_MS
+
+
+class FakeVenue:
+    """The rules behind a CURVE ROUTER on loopback, in a thread of their own, with a query service.
+
+    Everything that touches the rules or the sockets is done on that thread: see `do`.
+    """
+
+    def __init__(self) -> None:
+        self.rules = Rules()
+        self.server_key, self._server_secret = zmq.curve_keypair()
+        self.known_key, self._known_secret = zmq.curve_keypair()
+        self.drop_answers = 0
+        self.drop_messages = 0
+        self.queries: list[tuple[str, tuple[Any, ...]]] = []
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._work: queue.Queue[Callable[[], object]] = queue.Queue()
+        self._wake = self._context.socket(zmq.PAIR)
+        self._wake.bind("inproc://wake")
+        self._told = self._context.socket(zmq.PAIR)
+        self._told.connect("inproc://wake")
+        self._zap = self._context.socket(zmq.REP)
+        self._zap.bind("inproc://zeromq.zap.01")
+        self._members = self._bound("tcp://127.0.0.1:*")
+        self._analysts = self._bound("tcp://127.0.0.1:*")
+        self.endpoint = self._members.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._queries_at = self._analysts.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._is_open = True
+        self._thread = threading.Thread(target=self._serve, name="fake venue", daemon=True)
+        self._thread.start()
+
+    def _bound(self, endpoint: str) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.ROUTER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, self._server_secret)
+        for _ in range(TRIES_MAX):
+            try:
+                socket.bind(endpoint)
+            except (
+                zmq.ZMQError
+            ) as error:  # libzmq closes the socket before this one in its own time
+                assert error.errno == zmq.EADDRINUSE, error
+                self._told.poll(TRY_MS)
+            else:
+                return socket
+        raise AssertionError(f"{endpoint} does not become free")
+
+    def profile(self, **changes: Any) -> Profile:
+        fields: dict[str, Any] = {
+            "member": "ACME",
+            "public_key": self.known_key.decode(),
+            "secret_key": self._known_secret.decode(),
+            "server_key": self.server_key.decode(),
+            "endpoints": Endpoints(orders=self.endpoint, query=self._queries_at),
+        }
+        return Profile(**(fields | changes))
+
+    def do(self, deed: Callable[[], object]) -> None:
+        """Have something done on the venue's thread, and wait until it was."""
+        done = threading.Event()
+        self._work.put(deed)
+        self._work.put(done.set)
+        self._told.send(b"")
+        assert done.wait(PATIENCE_MS / 1000), "the fake venue hangs"
+
+    def tell(self, make: Callable[[], Report]) -> None:
+        """Send a report that nobody asked for to every session."""
+        self.do(lambda: self._send_all(REPORTS + REPORT_STRUCT.pack(*make())))
+
+    def _send_all(self, body: bytes) -> None:
+        for session in self.rules.sessions:
+            self._members.send_multipart([session, body])
+
+    def shut(self) -> None:
+        """Drop every connection, and take no more."""
+        self.do(lambda: self._members.close(linger=0))
+
+    def reopen(self) -> None:
+        """Take connections again, at the same address; the old sessions are gone."""
+        self.do(self._open_again)
+
+    def _open_again(self) -> None:
+        self.rules.sessions.clear()
+        self._members = self._bound(self.endpoint)
+
+    def restart(self) -> None:
+        """Drop every connection."""
+        self.shut()
+        self.reopen()
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Keep the venue from doing anything meanwhile."""
+        begun, released = threading.Event(), threading.Event()
+        self._work.put(begun.set)
+        self._work.put(lambda: released.wait(PATIENCE_MS / 1000))
+        self._told.send(b"")
+        assert begun.wait(PATIENCE_MS / 1000), "the fake venue hangs"
+        try:
+            yield
+        finally:
+            released.set()
+
+    def close(self) -> None:
+        self.do(lambda: setattr(self, "_is_open", False))
+        self._thread.join()
+        for socket in (self._wake, self._told, self._zap, self._members, self._analysts):
+            socket.close(linger=0)
+        self._context.term()
+
+    def _serve(self) -> None:
+        while self._is_open:
+            poller = zmq.Poller()
+            sockets = (self._wake, self._zap, self._members, self._analysts)
+            for socket in sockets:
+                if not socket.closed:
+                    poller.register(socket, zmq.POLLIN)
+            ready = dict(poller.poll(PATIENCE_MS))
+            if self._zap in ready:
+                self._admit()
+            if self._members in ready:
+                self._hear()
+            if self._analysts in ready:
+                self._look_up()
+            if self._wake in ready:
+                self._wake.recv()
+                while not self._work.empty():
+                    self._work.get()()
+
+    def _admit(self) -> None:
+        """Answer one handshake by ZAP (ZeroMQ RFC 27)."""
+        version, request, _, _, _, _, key = self._zap.recv_multipart()
+        is_known = z85.encode(key) == self.known_key
+        status = (b"200", b"OK") if is_known else (b"400", b"no such key")
+        self._zap.send_multipart([version, request, *status, b"ACME", b""])
+
+    def _hear(self) -> None:
+        session, frame = self._members.recv_multipart()
+        if self.drop_messages and frame[:1] == COMMANDS:
+            self.drop_messages -= 1
+            return
+        answers = self.rules.take(session, frame)
+        if self.drop_answers and frame[:1] == COMMANDS:
+            self.drop_answers -= 1
+            return
+        for each, body in answers:
+            self._members.send_multipart([each, body])
+
+    def _look_up(self) -> None:
+        session, frame = self._analysts.recv_multipart()
+        query = QUERIES.decode(frame[1:])
+        self.queries.append((query.sql, query.parameters))
+        if "drop" in query.sql:
+            refused = Refused(query.request, "query_refused", "sql", "drop", "write a select")
+            self._analysts.send_multipart([session, encode(refused)])
+            return
+        table = pa.table({"instrument": ["QWEN3-MAX", "QWEN3-MAX"], "close": [123_500, 123_600]})
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        result = QueryResult(query.request, self.rules.sequence, len(table), 0.001, sink.getvalue())
+        self._analysts.send_multipart([session, encode(result)])
+
+
+@contextmanager
+def fake_venue() -> Iterator[FakeVenue]:
+    venue = FakeVenue()
+    try:
+        yield venue
+    finally:
+        venue.close()

@@ -1,0 +1,146 @@
+"""The engine against its twin in plain Python: one flow played on both, compared word by word.
+
+    PYTHONPATH=. .venv/bin/python tests/engine/differential.py --seed 7 --commands 20000
+
+repeats what a test says has failed, and tells the state hash; `NUMBA_DISABLE_JIT=1` before it plays the
+kernels as plain Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from exchange.engine import Engine
+from exchange.server.audit import laws_broken
+from matching.vocabulary import EventKind, RejectReason
+from settlement.reference import ReferenceLedger
+from tests.engine.flow import IDS_PER_MEMBER, Flow
+from tests.engine.market import Said, Step, batch_of, rows_of, stand_of
+from tests.engine.twin import Twin
+
+Outcomes = Counter[str]
+"""How often what was said: event kinds, and behind a colon the reason; acts by their name."""
+
+BATCHES = (1, 2, 5, 20, 100, 1_000)
+
+T = TypeVar("T")
+
+
+class Played(NamedTuple):
+    """A flow, played without a difference."""
+
+    outcomes: Outcomes
+    state_hash: int
+
+
+class Difference(AssertionError):
+    """Engine and twin part, at the command `sequence`."""
+
+    def __init__(self, sequence: int, told: str) -> None:
+        super().__init__(told)
+        self.sequence = sequence
+
+
+def main() -> int:
+    """Play one seed; tell what happened and the state hash, or the difference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--commands", type=int, default=20_000)
+    arguments = parser.parse_args()
+    try:
+        played = play_seed(arguments.seed, arguments.commands)
+    except Difference as difference:
+        sys.stderr.write(f"{difference}\n")
+        return 1
+    sys.stdout.write(f"{table_of(played.outcomes)}\nstate hash {played.state_hash}\n")
+    return 0
+
+
+def play_seed(
+    seed: int, commands: int, ledger: Callable[[], ReferenceLedger] = ReferenceLedger
+) -> Played:
+    """Play the random flow of `seed`, and cut it into batches by chance; assert that both agree."""
+    again = f"tests/engine/differential.py --seed {seed} --commands {commands}"
+    steps = [*Flow(seed).steps(commands)]
+    engine, twin = Engine(IDS_PER_MEMBER), Twin(IDS_PER_MEMBER, ledger)
+    outcomes: Outcomes = Counter()
+    for batch in cut(steps, random.Random(seed)):
+        first = engine.sequence + 1
+        outcome = engine.apply(*batch_of(batch))
+        assert laws_broken(engine) == [], again
+        said = rows_of(outcome.events, outcome.effects)
+        assert [first + int(row) for row in outcome.events["command"]] == [one.sequence for one in said]
+        results = {result.sequence: result.reason for result in outcome.acts}
+        expected = []
+        for sequence, (command, act) in enumerate(batch, start=first):
+            if act is None:
+                expected += twin.apply(command)
+                continue
+            twin.sequence += 1
+            outcomes[f"act: {type(act).__name__}: {name_of(results[sequence])}"] += 1
+            if results[sequence] == RejectReason.NONE:
+                twin.decide(act)
+        if said != expected:
+            raise difference_of(batch, first, said, expected, again)
+        if stand_of(engine) != twin.stand():
+            told = [(one, two) for one, two in zip(stand_of(engine), twin.stand(), strict=True) if one != two]
+            raise Difference(engine.sequence, f"they stand differently: {told}\nto repeat: {again}")
+        outcomes.update(map(outcome_of, said))
+    return Played(outcomes, engine.state_hash())
+
+
+def cut(steps: Sequence[T], chance: random.Random) -> Iterator[Sequence[T]]:
+    """Cut steps into batches of random lengths, short ones and long ones."""
+    start = 0
+    while start < len(steps):
+        length = chance.randint(1, chance.choice(BATCHES))
+        yield steps[start : start + length]
+        start += length
+
+
+# --- telling -----------------------------------------------------------------------------------
+
+
+def difference_of(
+    batch: Sequence[Step], first: int, said: list[Said], expected: list[Said], again: str
+) -> Difference:
+    """Return in words where engine and twin first part."""
+    sequence = next(
+        number
+        for number in range(first, first + len(batch))
+        if told_of(said, number) != told_of(expected, number)
+    )
+    engine, twin = ("".join(f"\n    {one}" for one in told_of(side, sequence)) for side in (said, expected))
+    return Difference(
+        sequence,
+        f"engine and twin part at command {sequence}:\n  {batch[sequence - first].command}\n"
+        f"  engine:{engine}\n  twin:{twin}\nto repeat: {again}",
+    )
+
+
+def told_of(said: list[Said], sequence: int) -> list[Said]:
+    """Return what was said of one command."""
+    return [one for one in said if one.sequence == sequence]
+
+
+def name_of(reason: int) -> str:
+    return RejectReason(reason).name.lower().replace("_", " ")
+
+
+def outcome_of(one: Said) -> str:
+    """Return what an event says, in the words of the vocabulary."""
+    kind = EventKind(one.kind).name.lower()
+    return f"{kind}: {name_of(one.reason)}" if one.reason else kind
+
+
+def table_of(outcomes: Outcomes) -> str:
+    return "\n".join(f"{what:55} {count:>9,}" for what, count in sorted(outcomes.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,465 @@
+"""A small venue for the engine's tests: who is there, what is listed, who pays; and words to trade with.
+
+    venue = Venue()
+    ask = venue.sell("YUN", 5, "QWEN", 1_000)
+    bid = venue.buy("ANN", 3, "QWEN", 1_050, last="day", programme="VOUCHER")
+    assert bid.trades[0].price == 1_000
+
+Money is in hao, and small, so that a reader can reckon every number by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from exchange.engine import Engine, Outcome
+from exchange.instruments import Instrument
+from exchange.memory import IDS_PER_MEMBER
+from exchange.protocol.acts import (
+    Act,
+    Admit,
+    DefineProgramme,
+    Deposit,
+    Issue,
+    ListInstruments,
+    SetCapacity,
+    SetFees,
+    SignedAct,
+)
+from exchange.protocol.arrays import COMMAND
+from exchange.protocol.records import COMMAND_STRUCT, Command
+from exchange.server.audit import laws_broken
+from matching.view import orders_of
+from matching.vocabulary import NO_SLOT, CommandKind, EventKind, RejectReason, Side, TimeInForce
+from settlement.layout import client_ids
+from settlement.terms import ProgrammeTerms, Rate, midnight_ns
+
+NOON = midnight_ns(date(2026, 11, 21)) + 12 * 3600 * 10**9
+"""When the tests begin: noon at the venue."""
+
+ROWS_OF_ENGINE = ("slot", "maker_slot", "command", "unused")
+"""What of an event and an effect is no rule: where a row stands."""
+
+
+class Step(NamedTuple):
+    """One command, and the act that it stands for, if any."""
+
+    command: Command
+    act: Act | None = None
+
+
+def act_step(act: Act, time: int = NOON) -> Step:
+    return Step(Command(kind=CommandKind.ACT, time=time), act)
+
+
+def batch_of(steps: Iterable[Step]) -> tuple[np.ndarray, tuple[SignedAct, ...]]:
+    """Return steps as the engine takes them: rows, and the acts that travel beside."""
+    packed, acts = bytearray(), []
+    for command, act in steps:
+        row = command
+        if act is not None:
+            row = command._replace(act=len(acts))
+            acts.append(SignedAct("OPERATOR", "a test", act))
+        packed += COMMAND_STRUCT.pack(*row)
+    return np.frombuffer(packed, COMMAND), tuple(acts)
+
+
+# --- what is there -----------------------------------------------------------------------------
+
+
+def instrument(
+    symbol: str, kind: Any, provider: str, list_price: int, tick: int, *, domestic: bool, filed: bool = False
+) -> Instrument:
+    return Instrument(
+        symbol=symbol,
+        name=symbol,
+        kind=kind,
+        provider=provider,
+        domestic=domestic,
+        filed=filed,
+        region="",
+        tier="standard",
+        list_price=list_price,
+        tick=tick,
+        source="a test",
+        source_version="1",
+        source_date="2026-11-21",
+    )
+
+
+INSTRUMENTS = (
+    instrument("QWEN", "model", "YUN", 1_000, 10, domestic=True, filed=True),
+    instrument("GPT", "model", "FAR", 2_500, 1, domestic=False),
+    instrument("A910B", "compute", "YUN", 7_000, 500, domestic=True),
+    instrument("H100", "compute", "FAR", 9_000, 3, domestic=False),
+)
+
+YEAR_2026 = {"valid_from": date(2026, 1, 1), "valid_through": date(2026, 12, 31)}
+NOT_LARGE = ("micro", "small", "medium")
+
+VOUCHER = ProgrammeTerms(
+    code="VOUCHER",
+    version=1,
+    fiscal_year=2026,
+    budget=20_000,
+    rates=(
+        Rate(rate=3_000, sizes=NOT_LARGE, kinds=("compute",), domestic=True),
+        Rate(rate=3_000, sizes=NOT_LARGE, filed=True),
+        Rate(rate=2_000, sizes=NOT_LARGE),
+    ),
+    ceiling=1_000,
+    order_cap=5_000,
+    group_cap=8_000,
+    regions=("HANGZHOU",),
+    **YEAR_2026,
+)
+"""30 % of what is domestic or filed, 20 % otherwise; nothing above list price + 10 %."""
+
+GRANT = ProgrammeTerms(
+    code="GRANT",
+    version=1,
+    fiscal_year=2026,
+    budget=100_000,
+    rates=(Rate(rate=10_000, sizes=("micro", "small"), kinds=("model",)),),
+    ceiling=0,
+    order_cap=90_000,
+    group_cap=90_000,
+    order_lots=10,
+    group_lots=25,
+    **YEAR_2026,
+)
+"""A token grant: all of the price, up to the list price, of 10 lots an order and 25 a group."""
+
+LAST_YEAR = msgspec.structs.replace(
+    VOUCHER, code="LAST-YEAR", valid_from=date(2025, 1, 1), valid_through=date(2025, 12, 31)
+)
+
+MEMBERS = (
+    Admit(member="OPERATOR", role="operator"),
+    Admit(member="OFFICE", role="programme_office"),
+    Admit(member="YUN", role="provider", region="BEIJING"),
+    Admit(member="FAR", role="provider", region="ABROAD"),
+    Admit(member="ANN", role="firm", size="micro", region="HANGZHOU"),
+    Admit(member="BEN", role="firm", size="small", region="HANGZHOU", group="BROTHERS"),
+    Admit(member="BOB", role="firm", size="medium", region="HANGZHOU", group="BROTHERS"),
+    Admit(member="CAT", role="firm", size="large", region="HANGZHOU"),
+    Admit(member="DAN", role="firm", size="small", region="NINGBO"),
+    Admit(member="SUB", role="firm", size="small", region="HANGZHOU", group="YUN"),
+    Admit(member="DOM", role="firm", size="small", region="HANGZHOU", domestic_only=True),
+    Admit(
+        member="LIM",
+        role="firm",
+        size="small",
+        region="HANGZHOU",
+        open_orders_max=3,
+        quantity_max=50,
+        notional_max=20_000,
+        turnover_max=40_000,
+    ),
+)
+
+TRADERS = tuple(member.member for member in MEMBERS if member.role in ("firm", "provider"))
+MONEY_EACH = 1_000_000
+LOTS_EACH = 1_000
+
+
+def founding(members: Sequence[Admit] = MEMBERS) -> tuple[Act, ...]:
+    """Return the acts that make the venue: every trader has money, every provider has credits."""
+    return (
+        *members,
+        ListInstruments(INSTRUMENTS),
+        SetFees("model", maker=20, taker=50),
+        SetFees("compute", maker=0, taker=30),
+        DefineProgramme(VOUCHER),
+        DefineProgramme(GRANT),
+        DefineProgramme(LAST_YEAR),
+        *(Deposit(name, MONEY_EACH) for name in TRADERS),
+        *(SetCapacity(one.symbol, 10**9) for one in INSTRUMENTS),
+        *(Issue(one.symbol, LOTS_EACH) for one in INSTRUMENTS),
+    )
+
+
+# --- what is said ------------------------------------------------------------------------------
+
+
+class Said(NamedTuple):
+    """An event and its effect as one row, in plain Python."""
+
+    kind: int
+    side: int
+    reason: int
+    order: int
+    maker_order: int
+    price: int
+    quantity: int
+    leaves: int
+    maker_leaves: int
+    instrument: int
+    sequence: int
+    time: int
+    entry: int
+    trade: int
+    filled: int
+    gross: int
+    paid: int
+    fee: int
+    maker_filled: int
+    maker_gross: int
+    maker_paid: int
+    maker_fee: int
+    subsidy: int
+    detail: int
+    client_id: bytes
+    maker_client_id: bytes
+    member: int
+    maker_member: int
+    programme: int
+    maker_programme: int
+    type: int
+    time_in_force: int
+    state: int
+    maker_state: int
+
+    def __str__(self) -> str:
+        told = {name: value for name, value in self._asdict().items() if value not in (0, -1, b"")}
+        told["kind"] = EventKind(self.kind).name
+        if self.reason:
+            told["reason"] = RejectReason(self.reason).name
+        return ", ".join(f"{name} {value}" for name, value in told.items())
+
+
+def rows_of(events: np.ndarray, effects: np.ndarray) -> list[Said]:
+    """Return events and their effects as rows, but for the slots, which are no rule."""
+    columns = []
+    for name in Said._fields:
+        if name in {"client_id", "maker_client_id"}:
+            columns.append(client_ids(effects[name]).tolist())
+        else:
+            columns.append((events if name in events.dtype.names else effects)[name].tolist())
+    return [Said(*row) for row in zip(*columns, strict=True)]
+
+
+class Answer(NamedTuple):
+    """All that was said of one command."""
+
+    said: list[Said]
+
+    @property
+    def order(self) -> int:
+        """The id of the order that entered."""
+        assert self.said[0].kind == EventKind.ACCEPTED, str(self.said[0])
+        return self.said[0].order
+
+    @property
+    def reason(self) -> RejectReason:
+        """Why it was refused, or NONE."""
+        return RejectReason(self.said[0].reason)
+
+    @property
+    def detail(self) -> int:
+        return self.said[0].detail
+
+    @property
+    def kinds(self) -> list[EventKind]:
+        return [EventKind(one.kind) for one in self.said]
+
+    @property
+    def trades(self) -> list[Said]:
+        return [one for one in self.said if one.kind == EventKind.TRADED]
+
+
+class Balance(NamedTuple):
+    """What a member has of one asset."""
+
+    available: int = 0
+    held: int = 0
+    restricted: int = 0
+
+
+class Budget(NamedTuple):
+    """Where the budget of a programme stands."""
+
+    uncommitted: int
+    reserved: int
+    paid: int
+    vested: int
+
+
+class Used(NamedTuple):
+    """What a group has used of a programme."""
+
+    money: int = 0
+    lots: int = 0
+
+
+# --- the venue ---------------------------------------------------------------------------------
+
+
+class Venue:
+    """An engine, with names for its numbers; its laws are checked after each command."""
+
+    def __init__(self, ids_per_member: int = IDS_PER_MEMBER, acts: Iterable[Act] = founding()) -> None:
+        self.engine = Engine(ids_per_member)
+        self.time = NOON
+        for act in acts:
+            reason = self.decide(act)
+            assert reason == RejectReason.NONE, f"{act}: {reason.name}"
+
+    # --- asking ---
+
+    def play(self, *steps: Step) -> Outcome:
+        outcome = self.engine.apply(*batch_of(steps))
+        assert laws_broken(self.engine) == []
+        return outcome
+
+    def decide(self, act: Act) -> RejectReason:
+        """Let an operator decide; return why it is refused, or NONE."""
+        self.time += 1
+        return self.play(act_step(act, self.time)).acts[0].reason
+
+    def ask(self, command: Command) -> Answer:
+        """Send one command as it is, at its time."""
+        outcome = self.play(Step(command))
+        return Answer(rows_of(outcome.events, outcome.effects))
+
+    def new(self, member: str, side: Side, quantity: int, symbol: str, price: int, **more: Any) -> Command:
+        """Write a new order. `more`: last (gtc, day, ioc), programme, and any field of a command."""
+        self.time += 1
+        last, programme = more.pop("last", "gtc"), more.pop("programme", None)
+        command = Command(
+            kind=CommandKind.NEW,
+            side=side,
+            time_in_force=TimeInForce[last.upper()],
+            instrument=self.instrument(symbol),
+            member=self.member(member),
+            client_id=b"id-%d" % self.time,
+            price=price,
+            quantity=quantity,
+            programme=NO_SLOT if programme is None else self.programme(programme),
+            sent_at=self.time,
+            time=self.time,
+        )
+        return command._replace(**more)
+
+    def buy(self, member: str, quantity: int, symbol: str, price: int, **more: Any) -> Answer:
+        return self.ask(self.new(member, Side.BUY, quantity, symbol, price, **more))
+
+    def sell(self, member: str, quantity: int, symbol: str, price: int, **more: Any) -> Answer:
+        return self.ask(self.new(member, Side.SELL, quantity, symbol, price, **more))
+
+    def give(self, member: str, quantity: int, symbol: str, price: int) -> None:
+        """Let a member buy credits from their provider, so that it has some to sell."""
+        provider = self.engine.registry.instruments[self.instrument(symbol)].provider
+        self.sell(provider, quantity, symbol, price)
+        assert self.buy(member, quantity, symbol, price, last="ioc").trades
+
+    def cancel(self, member: str, order: int) -> Answer:
+        self.time += 1
+        command = Command(CommandKind.CANCEL, order=order, member=self.member(member), time=self.time)
+        return self.ask(command)
+
+    def end_day(self) -> Answer:
+        self.time += 1
+        return self.ask(Command(CommandKind.END_DAY, time=self.time))
+
+    # --- names and numbers ---
+
+    def member(self, name: str) -> int:
+        return self.engine.registry.member_numbers[name]
+
+    def instrument(self, symbol: str) -> int:
+        return self.engine.registry.instrument_numbers[symbol]
+
+    def programme(self, code: str) -> int:
+        return self.engine.registry.programme_numbers[code]
+
+    # --- looking ---
+
+    def money(self, member: str) -> Balance:
+        return balances_of(self.engine).get((self.member(member), 0), Balance())
+
+    def credits(self, member: str, symbol: str) -> Balance:
+        key = (self.member(member), self.instrument(symbol) + 1)
+        return balances_of(self.engine).get(key, Balance())
+
+    def budget(self, code: str) -> Budget:
+        return budgets_of(self.engine)[self.programme(code)]
+
+    def used(self, code: str, group: str) -> Used:
+        key = (self.programme(code), self.engine.registry.groups[group])
+        return usages_of(self.engine).get(key, Used())
+
+    def resting(self, symbol: str) -> list[tuple[str, int, int]]:
+        """Return (member, price, lots) of what rests: the buys, then the sells, best first."""
+        names = [member.member for member in self.engine.registry.members]
+        return [
+            (names[row["member"]], int(row["price"]), int(row["leaves"]))
+            for side in Side
+            for row in orders_of(self.engine.core.book, self.instrument(symbol), side)
+        ]
+
+    def stand(self) -> Stand:
+        """Return how everything stands but the memory: equal where nothing has changed."""
+        return stand_of(self.engine)
+
+
+class Stand(NamedTuple):
+    """Balances, budgets, usages, members' counters, and what rests."""
+
+    balances: dict[tuple[int, int], Balance]
+    budgets: list[Budget]
+    usages: dict[tuple[int, int], Used]
+    counters: list[tuple[int, int, int]]
+    numbers: tuple[int, int]
+    book: list[tuple[int, ...]]
+
+
+def stand_of(engine: Engine) -> Stand:
+    """Return how an engine stands, in plain Python; what is all zeros is left out."""
+    ledger = engine.core.ledger
+    members = ledger.members[: ledger.totals[0]["members"]]
+    counters = zip(*(members[name].tolist() for name in ("open_orders", "turnover", "blocked")), strict=True)
+    totals = ledger.totals[0]
+    return Stand(
+        balances_of(engine),
+        budgets_of(engine),
+        usages_of(engine),
+        [*counters],
+        (int(totals["entries"]), int(totals["trades"])),
+        book_of(engine),
+    )
+
+
+def balances_of(engine: Engine) -> dict[tuple[int, int], Balance]:
+    """Return every balance that is not nothing, by member and asset."""
+    rows = engine.core.ledger.accounts[: engine.core.ledger.totals[0]["accounts"]]
+    keys = zip(rows["member"].tolist(), rows["asset"].tolist(), strict=True)
+    amounts = zip(*(rows[name].tolist() for name in Balance._fields), strict=True)
+    return {key: Balance(*amount) for key, amount in zip(keys, amounts, strict=True) if any(amount)}
+
+
+def budgets_of(engine: Engine) -> list[Budget]:
+    return [Budget(*(getattr(row, name) for name in Budget._fields)) for row in engine.programmes()]
+
+
+def usages_of(engine: Engine) -> dict[tuple[int, int], Used]:
+    """Return what is used of each programme by each group, where that is not nothing."""
+    rows = engine.core.ledger.usages[: engine.core.ledger.totals[0]["usages"]]
+    keys = zip(rows["programme"].tolist(), rows["group"].tolist(), strict=True)
+    amounts = zip(rows["money"].tolist(), rows["lots"].tolist(), strict=True)
+    return {key: Used(*amount) for key, amount in zip(keys, amounts, strict=True) if any(amount)}
+
+
+def book_of(engine: Engine) -> list[tuple[int, ...]]:
+    """Return every order that rests, in priority order, book by book."""
+    return [
+        (instrument, side, *(int(row[name]) for name in ("id", "price", "leaves", "member")))
+        for instrument in range(len(engine.core.book.markets))
+        for side in Side
+        for row in orders_of(engine.core.book, instrument, side)
+    ]

@@ -1,0 +1,357 @@
+"""The engine's twin in plain Python: `matching.reference` and `settlement.reference` put together.
+
+Here stand the rules that are neither the book's nor the ledger's: whose ids are remembered, what is
+checked first, what a refusal tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from exchange.memory import IDS_PER_MEMBER
+from exchange.protocol.acts import (
+    Act,
+    Admit,
+    BlockMember,
+    DefineProgramme,
+    Deposit,
+    Issue,
+    ListInstruments,
+    SetFees,
+    SetPhase,
+)
+from exchange.protocol.records import Command as Record
+from matching.reference import Command, Event, Market, ReferenceBook, refusal
+from matching.vocabulary import (
+    NO_SLOT,
+    NOTIONAL_MAX,
+    PRICE_MAX,
+    CommandKind,
+    EventKind,
+    OrderState,
+    Phase,
+    RejectReason,
+    Role,
+    Side,
+    Size,
+)
+from settlement.layout import HOUSE, NO_PROGRAMME
+from settlement.reference import Asked, Effect, Listing, Member, Order, Part, ReferenceLedger, Refused
+from tests.engine.market import Balance, Budget, Said, Stand, Used
+
+UNREAD = (
+    "instructions",
+    "self_trade",
+    "display_quantity",
+    "minimum_quantity",
+    "stop_price",
+    "trail",
+    "expires_at",
+)
+"""The fields of a command that no order type of today reads."""
+
+
+class Memo(NamedTuple):
+    """What a client id named: an order, or a command that was refused."""
+
+    sent_at: int
+    record: Record
+    order: Order | None = None
+    reason: RejectReason = RejectReason.NONE
+    detail: int = 0
+
+
+@dataclass
+class Memory:
+    """One member's last client ids, oldest first; nothing sent up to `horizon` is taken any more."""
+
+    ids_max: int
+    ids: dict[bytes, Memo] = field(default_factory=dict)
+    horizon: int = 0
+
+    def remember(self, memo: Memo) -> None:
+        """Remember a client id; the oldest is forgotten if there are too many."""
+        if len(self.ids) == self.ids_max:
+            oldest = self.ids.pop(next(iter(self.ids)))
+            self.horizon = max(self.horizon, oldest.sent_at)
+        self.ids[memo.record.client_id] = memo
+
+
+class Twin:
+    """The whole venue without haste: a command in, what is said of it out."""
+
+    def __init__(
+        self,
+        ids_per_member: int = IDS_PER_MEMBER,
+        ledger: Callable[[], ReferenceLedger] = ReferenceLedger,
+    ) -> None:
+        self.ledger = ledger()
+        self.book = ReferenceBook([])
+        self.ids_per_member = ids_per_member
+        self.names: list[str] = []
+        self.symbols: list[str] = []
+        self.memories: list[Memory] = []
+        self.groups: list[str] = []
+        self.records: dict[int, Record] = {}
+        self.sequence = 0
+        self.decide(Admit(member="HOUSE", role="operator", group="HOUSE"))
+        self.ledger.members[HOUSE].role = Role.HOUSE
+
+    # --- what the venue decides: acts that were accepted ---------------------------------------
+
+    def decide(self, act: Act) -> None:
+        ledger = self.ledger
+        match act:
+            case Admit():
+                self.admit(act)
+            case ListInstruments():
+                self.list_instruments(act)
+            case SetFees():
+                ledger.set_fees(act.kind, act.maker, act.taker)
+            case DefineProgramme():
+                ledger.define(act.terms)
+            case Deposit():
+                ledger.deposit(self.names.index(act.member), act.amount)
+            case Issue():
+                ledger.issue(self.symbols.index(act.instrument), act.lots)
+            case BlockMember():
+                ledger.members[self.names.index(act.member)].blocked = act.blocked
+            case SetPhase():
+                markets = self.book.markets
+                for index, symbol in enumerate(self.symbols):
+                    if act.instrument in ("", symbol):
+                        markets[index] = markets[index]._replace(phase=Phase[act.phase.upper()])
+
+    def admit(self, act: Admit) -> None:
+        self.names.append(act.member)
+        self.memories.append(Memory(self.ids_per_member))
+        member = Member(
+            group=act.group or act.member,
+            role=Role[act.role.upper()],
+            size=Size[act.size.upper()],
+            region=act.region,
+            domestic_only=act.domestic_only,
+            open_orders_max=act.open_orders_max,
+            quantity_max=act.quantity_max,
+            notional_max=act.notional_max,
+            turnover_max=act.turnover_max,
+        )
+        self.ledger.admit(member)
+        if member.group not in self.groups:
+            self.groups.append(member.group)
+
+    def list_instruments(self, act: ListInstruments) -> None:
+        for one in act.instruments:
+            provider = self.names.index(one.provider)
+            self.symbols.append(one.symbol)
+            self.ledger.list_instrument(
+                Listing(one.kind, provider, one.list_price, domestic=one.domestic, filed=one.filed)
+            )
+            market = Market(one.tick)
+            self.book.markets.append(market)
+            self.book.books += ReferenceBook([market]).books
+
+    # --- what members ask ----------------------------------------------------------------------
+
+    def apply(self, record: Record) -> list[Said]:
+        """Do what is asked, as the next command, and tell what happened."""
+        self.sequence += 1
+        try:
+            match record.kind:
+                case CommandKind.NEW:
+                    return self.new_order(record)
+                case CommandKind.CANCEL:
+                    return self.cancel(record)
+                case CommandKind.END_DAY:
+                    self.ledger.end_day()
+                    return self.settled(record, [*self.book.obey(form_of(record, 0))])
+            raise Refused(RejectReason.UNKNOWN_KIND)
+        except Refused as why:
+            order = record.order if record.kind == CommandKind.CANCEL else 0
+            event = refusal(form_of(record, order), why.reason)
+            return [self.said(record, event, state=OrderState.REJECTED, detail=why.detail)]
+
+    def new_order(self, record: Record) -> list[Said]:
+        """Take a new order: is its id known, is it sound, is it allowed, is it covered? Then trade it."""
+        self.must_be_member(record)
+        if not record.client_id:
+            raise Refused(RejectReason.CLIENT_ID_MISSING)
+        memory = self.memories[record.member]
+        if record.client_id in memory.ids:
+            return [self.known(record, memory.ids[record.client_id])]
+        if record.sent_at <= memory.horizon:
+            raise Refused(RejectReason.TOO_OLD)
+        memo = Memo(min(record.sent_at, record.time), record)
+        try:
+            self.must_be_sound(record)
+            self.must_be_allowed(record)
+            order = self.ledger.enter(asked_of(record), self.sequence)
+        except Refused as why:
+            memory.remember(memo._replace(reason=why.reason, detail=why.detail))
+            raise
+        memory.remember(memo._replace(order=order))
+        self.records[order.id] = record
+        form = form_of(record, order.id)._replace(
+            group=self.groups.index(self.ledger.members[record.member].group),
+            subsidised=int(record.programme != NO_PROGRAMME),
+        )
+        return self.settled(record, [*self.book.obey(form)])
+
+    def cancel(self, record: Record) -> list[Said]:
+        """Take an order back; only its own member may."""
+        self.must_be_member(record)
+        events = [*self.book.obey(form_of(record, record.order))]
+        if events[0].kind == EventKind.REJECTED:
+            raise Refused(RejectReason(events[0].reason))
+        return self.settled(record, events)
+
+    def known(self, record: Record, memo: Memo) -> Said:
+        """Answer an id that is known: nothing is done, and its order's state now is told."""
+        number = memo.order.id if memo.order else 0
+        event = refusal(form_of(memo.record, number), memo.reason)._replace(kind=EventKind.KNOWN)
+        if memo.order is None:
+            return self.said(record, event, state=OrderState.REJECTED, detail=memo.detail)
+        order = memo.order
+        if order.state == OrderState.OPEN:
+            event = event._replace(leaves=order.leaves)
+        return self.said(
+            record, event, state=order.state, filled=order.filled, gross=order.gross, paid=order.paid
+        )
+
+    # --- what is refused -----------------------------------------------------------------------
+
+    def must_be_member(self, record: Record) -> None:
+        """Refuse whoever was not admitted, and the house itself."""
+        if not HOUSE < record.member < len(self.names):
+            raise Refused(RejectReason.UNKNOWN_MEMBER)
+
+    def must_be_sound(self, record: Record) -> None:
+        """Refuse what cannot be taken as it is written."""
+        if any(getattr(record, name) for name in UNREAD):
+            raise Refused(RejectReason.FIELD_NOT_SUPPORTED)
+        reason = self.book.fault_of(form_of(record, 0))
+        if reason == RejectReason.PRICE_TOO_LARGE:
+            raise Refused(reason, PRICE_MAX)
+        if reason == RejectReason.PRICE_OFF_TICK:
+            raise Refused(reason, self.book.markets[record.instrument].tick)
+        if reason == RejectReason.NOTIONAL_TOO_LARGE:
+            raise Refused(reason, NOTIONAL_MAX // record.price)
+        if reason != RejectReason.NONE:
+            raise Refused(reason)
+
+    def must_be_allowed(self, record: Record) -> None:
+        """Refuse what this member may not place at all."""
+        member = self.ledger.members[record.member]
+        notional = record.price * record.quantity
+        if member.blocked:
+            raise Refused(RejectReason.MEMBER_BLOCKED)
+        if member.role not in (Role.FIRM, Role.PROVIDER):
+            raise Refused(RejectReason.ROLE_NOT_PERMITTED)
+        is_foreign = not self.ledger.listings[record.instrument].domestic
+        if member.domestic_only and is_foreign and record.side == Side.BUY:
+            raise Refused(RejectReason.DOMESTIC_ONLY)
+        if record.quantity > member.quantity_max:
+            raise Refused(RejectReason.QUANTITY_ABOVE_LIMIT, member.quantity_max)
+        if notional > member.notional_max:
+            raise Refused(RejectReason.NOTIONAL_ABOVE_LIMIT, member.notional_max)
+        if member.open_orders >= member.open_orders_max:
+            raise Refused(RejectReason.OPEN_ORDERS_AT_LIMIT, member.open_orders_max)
+        if member.turnover + notional > member.turnover_max:
+            raise Refused(RejectReason.TURNOVER_AT_LIMIT, max(member.turnover_max - member.turnover, 0))
+
+    # --- what is told --------------------------------------------------------------------------
+
+    def settled(self, record: Record, events: list[Event]) -> list[Said]:
+        """Settle what the book did for one command, and tell it."""
+        return [self.told(record, event, self.ledger.settle(event)) for event in events]
+
+    def told(self, record: Record, event: Event, effect: Effect) -> Said:
+        """Tell one event of the book with what it means in money."""
+        facts = self.facts_of(effect.own)
+        if effect.maker is not None:
+            facts |= {f"maker_{name}": value for name, value in self.facts_of(effect.maker).items()}
+            del facts["maker_type"], facts["maker_time_in_force"]
+        return self.said(
+            record, event, **facts, subsidy=effect.subsidy, entry=effect.entry, trade=effect.trade
+        )
+
+    def facts_of(self, part: Part) -> dict[str, int | bytes]:
+        """Return whose order it is, how it stands, and what it was charged."""
+        record = self.records[part.order.id]
+        return {
+            "member": record.member,
+            "programme": record.programme,
+            "client_id": record.client_id,
+            "type": record.type,
+            "time_in_force": record.time_in_force,
+            "state": part.state,
+            "filled": part.filled,
+            "gross": part.gross,
+            "paid": part.paid,
+            "fee": part.fee,
+        }
+
+    def said(self, record: Record, event: Event, **facts: int | bytes) -> Said:
+        """Return an event and its effect as one row; what `facts` do not tell is the command's, or 0."""
+        blank = dict.fromkeys(Said._fields, 0) | {
+            "sequence": self.sequence,
+            "time": record.time,
+            "member": record.member,
+            "programme": record.programme,
+            "client_id": record.client_id,
+            "type": record.type,
+            "time_in_force": record.time_in_force,
+            "maker_member": NO_SLOT,
+            "maker_programme": NO_PROGRAMME,
+            "maker_client_id": b"",
+        }
+        told = event._asdict()
+        del told["command"]
+        return Said(**(blank | told | facts))  # type: ignore[arg-type]
+
+    def stand(self) -> Stand:
+        """Return how everything stands, as `tests.engine.market.stand_of` tells it of an engine."""
+        ledger = self.ledger
+        balances = {
+            key: Balance(one.available, one.held, one.restricted) for key, one in ledger.balances.items()
+        }
+        usages = {
+            (number, self.groups.index(group)): Used(one.used_money[group], one.used_lots[group])
+            for number, one in enumerate(ledger.programmes)
+            for group in one.used_money
+        }
+        return Stand(
+            {key: balance for key, balance in balances.items() if any(balance)},
+            [Budget(one.uncommitted, one.reserved, one.paid, one.vested) for one in ledger.programmes],
+            {key: used for key, used in usages.items() if any(used)},
+            [(one.open_orders, one.turnover, int(one.blocked)) for one in ledger.members],
+            (ledger.entries, ledger.trades),
+            [
+                (instrument, side, order.id, order.price, order.leaves, order.member)
+                for instrument in range(len(self.symbols))
+                for side in Side
+                for order in self.book.orders_of(instrument, side)
+            ],
+        )
+
+
+def form_of(record: Record, order: int) -> Command:
+    """Return a command in the book's words, under the order id that it acts on."""
+    return Command(
+        order=order,
+        price=record.price,
+        quantity=record.quantity,
+        instrument=record.instrument,
+        member=record.member,
+        kind=record.kind,
+        side=record.side,
+        type=record.type,
+        time_in_force=record.time_in_force,
+    )
+
+
+def asked_of(record: Record) -> Asked:
+    """Return a command in the ledger's words."""
+    return Asked(**{name: getattr(record, name) for name in Asked._fields})

@@ -1,0 +1,100 @@
+"""A venue without sockets for tests: a gateway whose answers land in mailboxes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from exchange.engine import Engine
+from exchange.protocol.acts import Admit, RegisterKey, SignedAct
+from exchange.protocol.messages import ANSWERS
+from exchange.protocol.records import COMMAND_STRUCT, REPORT_STRUCT, Command, Report
+from exchange.server.answers import Answers
+from exchange.server.founding import MILLION_YUAN, standard_acts, voucher
+from exchange.server.gateway import Gateway
+from exchange.server.memory_journal import MemoryJournal
+from exchange.server.sequencer import Sequencer
+from exchange.testing import FakeClock, local_key
+from matching.vocabulary import CommandKind
+
+FIRMS = ("ANN", "BOB")
+
+
+def founding():
+    """Return the acts of a venue with two small firms, every key registered."""
+    firms = [
+        (Admit(member=name, role="firm", size="small", region="HANGZHOU"), MILLION_YUAN) for name in FIRMS
+    ]
+    acts = standard_acts(firms, [], [voucher(2026)])
+    names = (*FIRMS, "OPERATOR", "ALIBABA", "DEEPSEEK")
+    keys = (SignedAct("OPERATOR", "test", RegisterKey(name, local_key(name))) for name in names)
+    return (*acts, *keys)
+
+
+class Venue:
+    """Speaks bytes, as a socket would."""
+
+    def __init__(self, journal=None):
+        self.engine = Engine()
+        self.journal = journal or MemoryJournal()
+        self.clock = FakeClock()
+        self.sequencer = Sequencer(self.engine, self.journal, self.clock)
+        self.sequencer.found(founding())
+        self.mail = defaultdict(list)
+        self.gone = set()
+        self.gateway = Gateway(self.sequencer, Answers(self.sequencer, 0), self.deliver)
+
+    def deliver(self, session, body):
+        if session in self.gone:
+            return False
+        self.mail[session].append(body)
+        return True
+
+    def meet(self, session, member):
+        self.gateway.meet(session, local_key(member))
+
+    def say(self, session, *frames):
+        """Hand frames to the gateway in one batch; return what the session is told."""
+        for frame in frames:
+            self.gateway.take(session, frame)
+        self.gateway.work()
+        return self.heard(session)
+
+    def heard(self, session):
+        return self.mail.pop(session, [])
+
+    def reports(self, session, *frames):
+        """Say something and read all reports that come back."""
+        return [report for body in self.say(session, *frames) for report in read_reports(body)]
+
+    def index(self, symbol):
+        return self.engine.registry.instrument_numbers[symbol]
+
+
+def read_reports(body):
+    assert body[:1] == b"R", body
+    return [Report._make(row) for row in REPORT_STRUCT.iter_unpack(body[1:])]
+
+
+def read_answer(body):
+    assert body[:1] == b"M", body
+    return ANSWERS.decode(body[1:])
+
+
+def commands(*rows: Command) -> bytes:
+    return b"C" + b"".join(COMMAND_STRUCT.pack(*row) for row in rows)
+
+
+def new(venue, name, side, lots, ticks, symbol="QWEN3-MAX", **fields):
+    """Return a new order as a member would write it; `ticks` above the list price."""
+    index = venue.index(symbol)
+    instrument = venue.engine.registry.instruments[index]
+    written = {
+        "kind": CommandKind.NEW,
+        "side": side,
+        "instrument": index,
+        "client_id": name.encode().ljust(24, b"\0"),
+        "price": instrument.list_price + ticks * instrument.tick,
+        "quantity": lots,
+        "sent_at": venue.clock(),
+    }
+    return Command(**{**written, **fields})
