@@ -308,10 +308,10 @@ def print_result(result: Result) -> None:
         f"  fees {yuan(report.fees)} yuan, subsidy {yuan(report.subsidy)} yuan "
         f"on {report.subsidised_trades:,} trades"
     )
-    for name, amount in report.subsidy_by_programme.items():
-        click.echo(f"    programme {name:18} {yuan(amount):>18} yuan")
-    for name, amount in report.subsidy_by_size.items():
-        click.echo(f"    firm size {name:18} {yuan(amount):>18} yuan")
+    for budget in report.budgets:
+        click.echo(f"    programme {budget.programme:18} {yuan(budget.paid):>18} yuan")
+    for line in report.sizes:
+        click.echo(f"    firm size {line.size:18} {yuan(line.subsidy):>18} yuan")
     click.echo("Proofs")
     click.echo(f"  every asset sums to zero, every budget sums: {_word(result.balanced)}")
     click.echo(f"  store rebuilt from the journal equals the store: {_word(result.rebuilt_equal)}")

@@ -217,24 +217,13 @@ class Store:
         assert watermark.sequence >= self._last_sequence, (
             f"watermark {watermark.sequence} leaves out sequence {self._last_sequence}"
         )
-        events, effects = self._events[: self._count], self._effects[: self._count]
-        trades = trade_columns(events, effects)
-        orders = order_columns(events, effects)
         now = self._programmes | {row.index: row for row in programmes}
         new_names = self._new_names()
-        tables = [
-            ("trades", _arrow(trades)),
-            ("order_entries", _arrow(orders.entries)),
-            ("order_changes", _arrow(orders.changes)),
-            ("refusals", _arrow(refusal_columns(events, effects))),
-            ("postings", _arrow(postings_of(trades))),
-            ("subsidy_legs", _arrow(leg_columns(trades))),
-            *((name, _names_table(name, names)) for name, names in new_names.items()),
-            *self._act_tables(now),
-        ]
+        trades = trade_columns(self._events[: self._count], self._effects[: self._count])
         bars_before_us = self._bars_before_us
         if len(trades["time"]):
             bars_before_us = int(trades["time"][-1]) // _NS_PER_MINUTE * _US_PER_MINUTE
+        tables = [*self._event_tables(trades), *_name_tables(new_names), *self._act_tables(now)]
         for name, table in tables:
             self._prepare(name, table)
         with self._transaction():
@@ -284,12 +273,9 @@ class Store:
     def _put_programmes(self, programmes: Mapping[int, ProgrammeRow]) -> None:
         """Write the programmes that are new or have changed since the last flush."""
         for number, row in programmes.items():
-            values = list(msgspec.structs.astuple(row))
-            if number not in self._programmes:
-                marks = ", ".join(f"${place}" for place in range(1, len(values) + 1))
-                self._connection.execute(f"insert into base.programmes values ({marks})", values)
-            elif row != self._programmes[number]:
-                self._connection.execute(statement("change_programme"), values)
+            if row != self._programmes.get(number):
+                name = "change_programme" if number in self._programmes else "add_programme"
+                self._connection.execute(statement(name), list(msgspec.structs.astuple(row)))
 
     def _new_names(self) -> dict[str, dict[int, str]]:
         """Return the members and instruments that are named for the first time, by number."""
@@ -303,6 +289,17 @@ class Store:
             table: {n: text for n, text in sorted(found.items()) if n not in self._named[table]}
             for table, found in names.items()
         }
+
+    def _event_tables(self, trades: Columns) -> Iterator[tuple[str, pa.Table]]:
+        """Yield what events brought."""
+        events, effects = self._events[: self._count], self._effects[: self._count]
+        orders = order_columns(events, effects)
+        yield "trades", _arrow(trades)
+        yield "order_entries", _arrow(orders.entries)
+        yield "order_changes", _arrow(orders.changes)
+        yield "refusals", _arrow(refusal_columns(events, effects))
+        yield "postings", _arrow(postings_of(trades))
+        yield "subsidy_legs", _arrow(leg_columns(trades))
 
     def _act_tables(self, programmes: Mapping[int, ProgrammeRow]) -> Iterator[tuple[str, pa.Table]]:
         """Yield what acts brought: members and instruments as they now stand, and postings."""
@@ -358,10 +355,11 @@ def _numbers(connection: duckdb.DuckDBPyConnection, query: str) -> set[int]:
     return {number for (number,) in connection.execute(query).fetchall()}
 
 
-def _names_table(name: str, names: Mapping[int, str]) -> pa.Table:
-    """Return the new rows of member_names or instrument_names."""
-    column = name.removesuffix("_names")
-    return pa.table({"number": list(names.keys()), column: list(names.values())})
+def _name_tables(names: Mapping[str, Mapping[int, str]]) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the new rows of member_names and of instrument_names."""
+    for name, texts in names.items():
+        column = name.removesuffix("_names")
+        yield name, pa.table({"number": list(texts.keys()), column: list(texts.values())})
 
 
 def _rows_table(rows: Sequence[Any], kind: type[msgspec.Struct]) -> pa.Table:

@@ -68,6 +68,8 @@ def _work(
             settler.flush()
         while router.poll(0):
             _take_query(router, desk, settler)
+        if desk.failure is not None:
+            raise desk.failure
         while desk.answers.poll(0):
             router.send_multipart(desk.answers.recv_multipart(), zmq.NOBLOCK)
 
@@ -122,6 +124,7 @@ class QueryDesk:
     _addresses = iter(range(1 << 30))
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], service: QueryService) -> None:
+        self.failure: BaseException | None = None
         self._service = service
         self._waiting: queue.Queue[tuple[bytes, Query, str | None] | None] = queue.Queue(QUERIES_WAITING_MAX)
         address = f"inproc://answers-{next(self._addresses)}"
@@ -148,18 +151,18 @@ class QueryDesk:
         self.answers.close()
 
     def _work(self) -> None:
-        while True:
-            task = self._waiting.get()
-            if task is None:
-                return
-            session, query, viewer = task
-            self._out.send_multipart((session, encode(self._answer(query, viewer))))
+        try:
+            while (task := self._waiting.get()) is not None:
+                session, query, viewer = task
+                self._out.send_multipart((session, encode(self._answer(query, viewer))))
+        except BaseException as error:
+            self.failure = error  # the process's own thread raises it: a desk that is silent is a bug
+            raise
 
     def _answer(self, query: Query, viewer: str | None) -> QueryResult | Refused:
-        try:
-            answer = self._service.answer(query.sql, query.parameters, viewer=viewer)
-        except QueryRefused as refusal:
-            return Refused(query.request, "query_refused", refusal.field, refusal.value, refusal.remedy)
+        answer = self._service.answer(query.sql, query.parameters)
+        if isinstance(answer, QueryRefused):
+            return Refused(query.request, answer.code, answer.field, answer.value, answer.remedy)
         return QueryResult(
             query.request, answer.sequence, answer.rows, answer.seconds, answer.arrow_ipc_stream
         )

@@ -354,10 +354,7 @@ class FakeVenue:
         for _ in range(TRIES_MAX):
             try:
                 socket.bind(endpoint)
-            except (
-                zmq.ZMQError
-            ) as error:  # libzmq closes the socket before this one in its own time
-                assert error.errno == zmq.EADDRINUSE, error
+            except zmq.ZMQError:  # libzmq closes the socket before this one in its own time
                 self._told.poll(TRY_MS)
             else:
                 return socket

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from time import monotonic
 
 import pytest
 import zmq
@@ -318,8 +319,15 @@ def test_an_order_is_said_again_while_its_caller_waits(ex, qwen, venue):
     assert len(set(venue.rules.sent_ats)) == 1
 
 
+def until_cut(ex):
+    """Return when the client has noticed that its connection is gone."""
+    while ex._link.is_up:
+        ex._link.turn(ex._session, monotonic() + SHORT)
+
+
 def test_without_a_connection_nothing_is_sent_and_it_is_said(ex, qwen, venue):
     venue.shut()
+    until_cut(ex)
     with pytest.raises(ConnectionLost):
         ex.place(qwen.buy(5, limit="1"), client_id="never", timeout=SHORT)
     with pytest.raises(ConnectionLost):
@@ -336,8 +344,9 @@ def test_without_a_connection_nothing_is_sent_and_it_is_said(ex, qwen, venue):
 def test_a_key_that_is_revoked_is_told_as_such(ex, qwen, venue):
     venue.do(lambda: setattr(venue, "known_key", b"another"))
     venue.restart()
-    with pytest.raises(AccessDenied):
-        ex.place(qwen.buy(5, limit="1"))
+    for call in (ex.account, lambda: ex.place(qwen.buy(5, limit="1"))):
+        with pytest.raises(AccessDenied):
+            call()
 
 
 # --- fills -------------------------------------------------------------------------------------

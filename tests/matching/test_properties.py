@@ -1,0 +1,132 @@
+"""What must hold whatever is asked: nothing is made, nothing is lost, no book is crossed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matching.batch import match
+from matching.invariants import check
+from matching.layout import Book, empty_book
+from matching.reference import Command, Event, Market, ReferenceBook, events_from
+from matching.view import depth_of, orders_of
+from matching.vocabulary import CommandKind, EventKind, Side, TimeInForce
+from tests.matching.differential import assert_same_books
+from tests.matching.stories import array_of
+
+INSTRUMENTS = 2
+PRICES = st.one_of(st.integers(95, 105), st.sampled_from([1, 64, 4_095, 100_000, 10**8, 10**15]))
+MEMBERS = st.integers(0, 3)
+
+NEW_ORDERS = st.builds(
+    lambda member, **fields: Command(member=member, group=member // 2, **fields),
+    order=st.integers(1, 40),
+    price=PRICES,
+    quantity=st.integers(1, 9),
+    instrument=st.integers(0, INSTRUMENTS - 1),
+    member=MEMBERS,
+    side=st.sampled_from(Side),
+    time_in_force=st.sampled_from([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC]),
+    subsidised=st.sampled_from([0, 0, 1]),
+)
+CANCELS = st.builds(
+    Command, kind=st.just(CommandKind.CANCEL), order=st.integers(1, 40), member=st.integers(-1, 3)
+)
+ENDS = st.just(Command(kind=CommandKind.END_DAY))
+COMMANDS = st.lists(st.one_of(NEW_ORDERS, NEW_ORDERS, NEW_ORDERS, CANCELS, ENDS), max_size=80)
+
+
+def played(commands: list[Command]) -> tuple[Book, list[Event]]:
+    """Return the book and the events after these commands, in a market of a tick of 1."""
+    book, events = match(empty_book(INSTRUMENTS), array_of(commands))
+    return book, events_from(events)
+
+
+@given(COMMANDS)
+def test_every_lot_is_open_or_accounted_for(commands):
+    book, events = played(commands)
+    open_lots: Counter[int] = Counter()
+    for event in events:
+        if event.kind == EventKind.ACCEPTED:
+            assert open_lots[event.order] == 0
+            open_lots[event.order] = event.quantity
+        elif event.kind == EventKind.TRADED:
+            open_lots[event.order] -= event.quantity
+            open_lots[event.maker_order] -= event.quantity
+            assert open_lots[event.maker_order] == event.maker_leaves
+        elif event.kind != EventKind.REJECTED:
+            open_lots[event.order] -= event.quantity
+        if event.kind != EventKind.REJECTED:
+            assert open_lots[event.order] == event.leaves >= 0
+    resting = {
+        int(row["id"]): int(row["leaves"])
+        for instrument in range(INSTRUMENTS)
+        for side in Side
+        for row in orders_of(book, instrument, side)
+    }
+    assert resting == +open_lots
+
+
+@given(COMMANDS)
+def test_no_order_trades_beyond_its_limit_or_with_its_own_side(commands):
+    _, events = played(commands)
+    orders: dict[int, Event] = {}
+    for event in events:
+        if event.kind == EventKind.ACCEPTED:
+            orders[event.order] = event
+        elif event.kind == EventKind.TRADED:
+            taker, maker = orders[event.order], orders[event.maker_order]
+            assert (taker.instrument, taker.side) == (maker.instrument, 1 - maker.side)
+            assert event.price == maker.price
+            if taker.side == Side.BUY:
+                assert taker.price >= maker.price
+            else:
+                assert taker.price <= maker.price
+
+
+@given(COMMANDS)
+def test_a_subsidised_buy_never_trades_with_its_own_group(commands):
+    _, events = played(commands)
+    asked: dict[int, Command] = {}
+    for event in events:
+        if event.kind == EventKind.ACCEPTED:
+            asked[event.order] = commands[event.command]
+        elif event.kind == EventKind.TRADED:
+            pair = (asked[event.order], asked[event.maker_order])
+            buy, sell = sorted(pair, key=lambda command: command.side)
+            assert not (buy.subsidised and buy.group == sell.group)
+
+
+@given(COMMANDS)
+def test_no_book_is_ever_crossed_or_broken(commands):
+    book = empty_book(INSTRUMENTS)
+    for command in commands:
+        book, _ = match(book, array_of([command]))
+        check(book)
+
+
+@given(COMMANDS)
+def test_the_same_orders_rest_in_the_same_order_as_in_the_reference(commands):
+    book, events = played(commands)
+    twin = ReferenceBook([Market()] * INSTRUMENTS)
+    assert events == twin.apply_all(commands)
+    assert_same_books(book, twin)
+
+
+@given(COMMANDS)
+def test_depth_is_the_sum_of_the_orders_and_the_best_price_comes_first(commands):
+    book, _ = played(commands)
+    for instrument in range(INSTRUMENTS):
+        for side in Side:
+            rows = orders_of(book, instrument, side)
+            depth = depth_of(book, instrument, side, 1_000)
+            prices = depth[:, 0].tolist()
+            assert prices == sorted(set(prices), reverse=side == Side.BUY)
+            lots: Counter[int] = Counter()
+            for row in rows:
+                lots[int(row["price"])] += int(row["leaves"])
+            assert dict(zip(prices, depth[:, 1].tolist(), strict=True)) == dict(lots)
+            ranks = [int(row["price"]) for row in rows]
+            assert ranks == sorted(ranks, reverse=side == Side.BUY)
