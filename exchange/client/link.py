@@ -91,6 +91,7 @@ class Link:
         self.endpoint = endpoint
         self.is_up = False
         self.is_reached = False
+        self._is_denied = False
         self._socket = _dealer(context, profile, options)
         self._monitor = self._socket.get_monitor_socket(
             zmq.EVENT_CONNECTED
@@ -167,16 +168,18 @@ class Link:
                 self.is_up = True
                 conversation.linked()
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                raise AccessDenied(
-                    f"{self.endpoint} does not let this key in",
-                    field="public_key",
-                    remedy="ask the operator to register it, or use a profile whose key is",
-                )
+                self._is_denied = True
             elif event == zmq.EVENT_CONNECTED:
                 self.is_reached = True
             elif event == zmq.EVENT_DISCONNECTED and self.is_up:
                 self.is_up = False
                 conversation.cut()
+        if self._is_denied:  # and libzmq tries no more
+            raise AccessDenied(
+                f"{self.endpoint} does not let this key in",
+                field="public_key",
+                remedy="have the operator register it, then open a new session",
+            )
 
     def _say(self, conversation: Conversation) -> bool:
         """Hand over what is to be said, without waiting. Returns whether all of it was."""

@@ -62,6 +62,7 @@ class Supervisor:
         for role, process in list(self.processes.items()):
             if process.poll() is None:
                 continue
+            _close(process)
             now = time.monotonic()
             self._deaths = [then for then in self._deaths if now - then < RESTART_WINDOW_SECONDS]
             self._deaths.append(now)
@@ -83,8 +84,7 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            _close(process)
 
     def _log(self, role: str) -> Path:
         return self.folder.logs / f"{role}.log"
@@ -109,6 +109,7 @@ class Supervisor:
         self.processes[role] = process
         told = _first_line(process)
         if not told:
+            _close(process)
             message = f"{role} did not become ready; see {self._log(role)}"
             raise VenueFailed(message)
         facts = json.loads(told)
@@ -124,6 +125,13 @@ class Supervisor:
         write_aside(self.folder.root / "venue.json", msgspec.json.encode(self.endpoints))
         names = PublicEndpoints.__struct_fields__
         self.folder.write_profiles(PublicEndpoints(**{name: getattr(self.endpoints, name) for name in names}))
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    """Let go of a process that has ended."""
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:

@@ -114,7 +114,7 @@ def test_another_venues_key(venue):
 def test_a_key_that_the_venue_does_not_know(venue):
     public, secret = (key.decode() for key in zmq.curve_keypair())
     with pytest.raises(
-        AccessDenied, match="does not let this key in: ask the operator to register it"
+        AccessDenied, match="does not let this key in: have the operator register it"
     ):
         connect_sync(venue.profile(public_key=public, secret_key=secret))
 

@@ -12,12 +12,12 @@ import argparse
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from exchange.engine import Engine
 from exchange.server.audit import laws_broken
-from matching.vocabulary import EventKind, RejectReason
+from matching.vocabulary import EventKind, OrderState, RejectReason
 from settlement.reference import ReferenceLedger
 from tests.engine.flow import IDS_PER_MEMBER, Flow
 from tests.engine.market import Said, Step, batch_of, rows_of, stand_of
@@ -32,10 +32,10 @@ T = TypeVar("T")
 
 
 class Played(NamedTuple):
-    """A flow, played without a difference."""
+    """What came of a flow that was played without a difference."""
 
     outcomes: Outcomes
-    state_hash: int
+    engine: Engine
 
 
 class Difference(AssertionError):
@@ -57,41 +57,58 @@ def main() -> int:
     except Difference as difference:
         sys.stderr.write(f"{difference}\n")
         return 1
-    sys.stdout.write(f"{table_of(played.outcomes)}\nstate hash {played.state_hash}\n")
+    sys.stdout.write(f"{table_of(played.outcomes)}\nstate hash {played.engine.state_hash()}\n")
     return 0
 
 
 def play_seed(
     seed: int, commands: int, ledger: Callable[[], ReferenceLedger] = ReferenceLedger
 ) -> Played:
-    """Play the random flow of `seed`, and cut it into batches by chance; assert that both agree."""
+    """Play the random flow of `seed`, cut into batches by chance."""
     again = f"tests/engine/differential.py --seed {seed} --commands {commands}"
-    steps = [*Flow(seed).steps(commands)]
-    engine, twin = Engine(IDS_PER_MEMBER), Twin(IDS_PER_MEMBER, ledger)
+    batches = cut([*Flow(seed).steps(commands)], random.Random(seed))
+    return play(batches, Twin(IDS_PER_MEMBER, ledger), again)
+
+
+def play(batches: Iterable[Sequence[Step]], twin: Twin, again: str = "") -> Played:
+    """Play batches on an engine and on `twin`; raise `Difference` where they part.
+
+    After each batch the laws hold, and balances, budgets and books are equal.
+    """
+    engine = Engine(twin.ids_per_member)
     outcomes: Outcomes = Counter()
-    for batch in cut(steps, random.Random(seed)):
+    for batch in batches:
         first = engine.sequence + 1
         outcome = engine.apply(*batch_of(batch))
-        assert laws_broken(engine) == [], again
+        assert laws_broken(engine) == [], f"to repeat: {again}"
         said = rows_of(outcome.events, outcome.effects)
         assert [first + int(row) for row in outcome.events["command"]] == [one.sequence for one in said]
         results = {result.sequence: result.reason for result in outcome.acts}
-        expected = []
-        for sequence, (command, act) in enumerate(batch, start=first):
-            if act is None:
-                expected += twin.apply(command)
-                continue
-            twin.sequence += 1
-            outcomes[f"act: {type(act).__name__}: {name_of(results[sequence])}"] += 1
-            if results[sequence] == RejectReason.NONE:
-                twin.decide(act)
+        expected = expected_of(batch, twin, results)
         if said != expected:
             raise difference_of(batch, first, said, expected, again)
-        if stand_of(engine) != twin.stand():
-            told = [(one, two) for one, two in zip(stand_of(engine), twin.stand(), strict=True) if one != two]
-            raise Difference(engine.sequence, f"they stand differently: {told}\nto repeat: {again}")
+        stands = stand_of(engine), twin.stand()
+        if stands[0] != stands[1]:
+            told = [f"\n  engine {one}\n  twin {two}" for one, two in zip(*stands, strict=True) if one != two]
+            raise Difference(engine.sequence, f"they stand differently:{''.join(told)}\nto repeat: {again}")
         outcomes.update(map(outcome_of, said))
-    return Played(outcomes, engine.state_hash())
+        for result in outcome.acts:
+            act = batch[result.row].act
+            outcomes[f"act {type(act).__name__}: {name_of(result.reason)}"] += 1
+    return Played(outcomes, engine)
+
+
+def expected_of(batch: Sequence[Step], twin: Twin, results: dict[int, RejectReason]) -> list[Said]:
+    """Play a batch on the twin; acts are done that the engine has taken."""
+    expected = []
+    for command, act in batch:
+        if act is None:
+            expected += twin.apply(command)
+            continue
+        twin.sequence += 1
+        if results[twin.sequence] == RejectReason.NONE:
+            twin.decide(act)
+    return expected
 
 
 def cut(steps: Sequence[T], chance: random.Random) -> Iterator[Sequence[T]]:
@@ -135,7 +152,11 @@ def name_of(reason: int) -> str:
 def outcome_of(one: Said) -> str:
     """Return what an event says, in the words of the vocabulary."""
     kind = EventKind(one.kind).name.lower()
-    return f"{kind}: {name_of(one.reason)}" if one.reason else kind
+    if one.reason:
+        return f"{kind}: {name_of(one.reason)}"
+    if one.kind == EventKind.KNOWN:
+        return f"{kind}: {OrderState(one.state).name.lower()}"
+    return f"{kind}, subsidised" if one.subsidy else kind
 
 
 def table_of(outcomes: Outcomes) -> str:

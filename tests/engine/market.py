@@ -42,10 +42,6 @@ from settlement.terms import ProgrammeTerms, Rate, midnight_ns
 NOON = midnight_ns(date(2026, 11, 21)) + 12 * 3600 * 10**9
 """When the tests begin: noon at the venue."""
 
-ROWS_OF_ENGINE = ("slot", "maker_slot", "command", "unused")
-"""What of an event and an effect is no rule: where a row stands."""
-
-
 class Step(NamedTuple):
     """One command, and the act that it stands for, if any."""
 
@@ -306,9 +302,8 @@ class Venue:
     def __init__(self, ids_per_member: int = IDS_PER_MEMBER, acts: Iterable[Act] = founding()) -> None:
         self.engine = Engine(ids_per_member)
         self.time = NOON
-        for act in acts:
-            reason = self.decide(act)
-            assert reason == RejectReason.NONE, f"{act}: {reason.name}"
+        results = self.play(*map(act_step, acts)).acts
+        assert {result.reason for result in results} <= {RejectReason.NONE}
 
     # --- asking ---
 

@@ -115,9 +115,8 @@ def array_of(commands: Iterable[Command]) -> np.ndarray:
     """Return plain commands as rows."""
     commands = list(commands)
     rows = np.zeros(len(commands), COMMAND)
-    for row, command in enumerate(commands):
-        for name, value in command._asdict().items():
-            rows[name][row] = value
+    for name in Command._fields:
+        rows[name] = [getattr(command, name) for command in commands]
     return rows
 
 

@@ -133,12 +133,6 @@ def test_a_freed_slot_with_something_open_is_named():
 
 
 def test_a_crossed_book_is_named_while_it_trades():
-    book = book_with_orders()
-    high = array_of([Command(order=50, price=105, quantity=1, member=2)])
-    other, _ = match(empty_book(2), high)
-    check(other)
-    book.markets["phase"][0] = Phase.HALTED
-    check(book)
     crossed = crossing(book_with_orders())
     assert any("instrument 0 is crossed: bid" in fault for fault in faults_of(crossed))
     crossed.markets["phase"][0] = Phase.HALTED

@@ -1,0 +1,57 @@
+-- What a firm's SQL sees: the public history without members and order numbers, and its own rows.
+-- The firm is named by the connection's variable `viewer`, which a firm's own statement cannot set.
+--
+-- Own rows pass through a limit: the planner moves no condition below one. Without it, a firm's
+-- condition might be tried on other firms' rows, and its errors would tell what stands in them.
+
+create schema firm;
+
+create macro firm.own(name) as name = getvariable('viewer')::varchar;
+
+create view firm.trades as
+select
+    trade,
+    sequence,
+    time,
+    instrument,
+    price,
+    quantity,
+    amount,
+    taker_side,
+    case when firm.own(buyer) then buy_order end as buy_order,
+    case when firm.own(seller) then sell_order end as sell_order,
+    case when firm.own(buyer) then buyer end as buyer,
+    case when firm.own(seller) then seller end as seller,
+    case when firm.own(buyer) then buyer_fee end as buyer_fee,
+    case when firm.own(seller) then seller_fee end as seller_fee,
+    subsidy,
+    phase,
+    programme,
+    case when firm.own(buyer) or firm.own(seller) then entry end as entry
+from main.trades;
+
+create view firm.orders as
+select * from main.orders where firm.own(member) limit 9223372036854775807;
+
+create view firm.executions as
+select * from main.executions where firm.own(member) limit 9223372036854775807;
+
+create view firm.refusals as
+select * from main.refusals where firm.own(member) limit 9223372036854775807;
+
+create view firm.postings as
+select * from main.postings where firm.own(member) limit 9223372036854775807;
+
+create view firm.subsidy_legs as
+select * from main.subsidy_legs where firm.own(member) limit 9223372036854775807;
+
+create view firm.members as
+select * from main.members where firm.own(member) limit 9223372036854775807;
+
+create view firm.programmes as select * from main.programmes;
+
+create view firm.instruments as select * from main.instruments;
+
+create view firm.bars_1m as select * from main.bars_1m;
+
+create view firm.watermark as select * from main.watermark;

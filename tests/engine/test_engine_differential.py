@@ -1,0 +1,116 @@
+"""The engine equals its twin in plain Python: every event, every effect, every balance."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from matching.vocabulary import EventKind, OrderState, RejectReason
+from settlement.reference import Order, Programme, ReferenceLedger
+from tests.engine import differential
+from tests.engine.differential import Difference, Outcomes, Played, name_of, play_seed, table_of
+
+FLOWS = 6
+COMMANDS = 17_500
+"""Commands a flow, at scale 1: more than 100,000 in all."""
+
+NOT_FROM_COMMANDS = {
+    RejectReason.NONE,
+    RejectReason.DUPLICATE_ORDER,
+    RejectReason.CAPACITY_EXCEEDED,
+    RejectReason.ALREADY_EXISTS,
+    RejectReason.AMOUNT_NOT_POSITIVE,
+    RejectReason.TERMS_INVALID,
+    RejectReason.KEY_INVALID,
+    RejectReason.MALFORMED,
+    RejectReason.NOT_AUTHENTICATED,
+}
+"""What the engine never tells of a command: orders have numbers of their own, some reasons are those
+of acts, and some the gateway's."""
+
+TOLD_OF_CANCELS = {RejectReason.RELATED_PARTY}
+"""What ends an order that had been accepted."""
+
+
+@functools.cache
+def played(seed: int, commands: int) -> Played:
+    return play_seed(seed, commands)
+
+
+@pytest.mark.parametrize("nth", range(FLOWS))
+def test_engine_and_twin_say_the_same_and_stand_the_same(seed, scale, nth):
+    outcomes = played(seed + nth, COMMANDS * scale).outcomes
+    assert outcomes["traded"] > 1_000
+    assert outcomes["traded, subsidised"] > 200
+
+
+def test_the_flows_hold_every_reason_and_every_kind_of_event(seed, scale):
+    outcomes: Outcomes = Counter()
+    for nth in range(FLOWS):
+        outcomes += played(seed + nth, COMMANDS * scale).outcomes
+    sys.stdout.write(f"{table_of(outcomes)}\n")
+    reasons = {*RejectReason} - NOT_FROM_COMMANDS - TOLD_OF_CANCELS
+    wanted = {f"rejected: {name_of(reason)}" for reason in reasons}
+    wanted |= {f"cancelled: {name_of(reason)}" for reason in TOLD_OF_CANCELS}
+    wanted |= {kind.name.lower() for kind in EventKind} - {"rejected", "known"}
+    wanted |= {"accepted, subsidised", "traded, subsidised"}
+    wanted |= {f"known: {state.name.lower()}" for state in OrderState if state != OrderState.REJECTED}
+    wanted |= {f"known: {name_of(reason)}" for reason in (RejectReason.MONEY_NOT_AVAILABLE,)}
+    assert wanted - set(outcomes) == set()
+
+
+# --- the gate can fail -------------------------------------------------------------------------
+
+
+class ForgetsARelease(ReferenceLedger):
+    """Keeps the lots of an ended order counted against the caps."""
+
+    def release_cover(self, order: Order) -> None:
+        order.cover = 0
+
+
+class PaysTheCapTwice(ReferenceLedger):
+    """Counts against a group's cap what is paid, and forgets what is reserved."""
+
+    def group_cap_left(self, order: Order, programme: Programme) -> int:
+        return 2 * programme.terms.group_cap - programme.used_money[self.group_of(order)]
+
+
+class GivesImprovementBackLate(ReferenceLedger):
+    """Holds for a buy what it held before a fill, until the order ends."""
+
+    def release_held(self, order: Order, keep: int) -> None:
+        super().release_held(order, keep if keep == 0 else order.held)
+
+
+@pytest.mark.parametrize(
+    ("planted", "commands_max"), [(ForgetsARelease, 500), (PaysTheCapTwice, 500), (GivesImprovementBackLate, 500)]
+)
+def test_a_planted_mistake_is_found(seed, planted, commands_max):
+    with pytest.raises(Difference) as found:
+        play_seed(seed, COMMANDS, planted)
+    assert found.value.sequence <= commands_max
+
+
+# --- plain Python ------------------------------------------------------------------------------
+
+
+def test_kernels_as_plain_python_come_to_the_same_state(seed):
+    commands = 400
+    script = Path(differential.__file__)
+    plain = subprocess.run(
+        [sys.executable, str(script), "--seed", str(seed), "--commands", str(commands)],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(script.parents[2])},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    state_hash = play_seed(seed, commands).engine.state_hash()
+    assert plain.stdout.splitlines()[-1] == f"state hash {state_hash}"
