@@ -78,6 +78,7 @@ class Exchange:
         keys = tuple(
             SignedAct(OPERATOR, "testing", RegisterKey(member.member, local_key(member.member)))
             for member in self.engine.registry.members
+            if local_key(member.member) not in self.engine.registry.keys
         )
         self.sequencer.found(keys)
         self._mailboxes: dict[Session, deque[bytes]] = {}

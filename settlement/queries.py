@@ -3,7 +3,8 @@
 Three walls, because each alone has a hole. The store's settings bar files, extensions and settings,
 but leave the database file itself writable by `copy`. A read-only transaction bars changes, but not
 `copy`, `attach` or `checkpoint()`. So the statement is read before it runs: DuckDB's own parse tree
-must hold nothing but queries over the public tables, and functions that only compute.
+must hold nothing but queries over the public tables, and functions that only compute. A firm's
+statement finds other tables under the same names: its own rows, and history without names.
 
 What cannot be barred here is memory that a single value takes (`replace` of long texts, say): that
 wants a process of its own with a limit set by the operating system.
@@ -103,23 +104,32 @@ class QueryService:
 
     def __init__(self, store: Store, limits: QueryLimits | None = None) -> None:
         """Learn the public tables and the functions that may be called."""
-        self._store = store
         self._limits = limits or QueryLimits()
+        self._reader = store.cursor()  # Never at work itself: any thread may take a cursor of it.
         names = {column.table for column in describe(store)}
-        self._tables = frozenset({(n,) for n in names} | {("main", n) for n in names} | _CATALOGUE)
-        functions = store.cursor().execute(statement("query_functions")).fetchall()
+        self._firm_tables = frozenset({(name,) for name in names} | _CATALOGUE)
+        self._tables = self._firm_tables | {("main", name) for name in names}
+        functions = self._reader.cursor().execute(statement("query_functions")).fetchall()
         self._functions = frozenset(name for (name,) in functions)
 
-    def answer(self, sql: str, parameters: Parameters = ()) -> Answer | QueryRefused:
-        """Return the rows of one query, true at one sequence, or why there are none."""
+    def answer(
+        self, sql: str, parameters: Parameters = (), viewer: str | None = None
+    ) -> Answer | QueryRefused:
+        """Return the rows of one query, true at one sequence, or why there are none.
+
+        `viewer` is the firm that asks, and sees no other member's rows; None sees everything.
+        """
         began = time.perf_counter()
         if len(sql) > self._limits.text_letters:
             remedy = f"send at most {self._limits.text_letters} letters"
             return QueryRefused("too_long", "sql", f"{len(sql)} letters", remedy)
-        cursor = self._store.cursor()
+        cursor = self._reader.cursor()
         try:
             with _deadline(cursor, self._limits.timeout_ms):
-                found = self._run(cursor, sql, parameters)
+                if viewer is not None:
+                    cursor.execute("set variable viewer = $1", [viewer])
+                    cursor.execute("use firm")
+                found = self._refusal(cursor, sql, viewer) or self._run(cursor, sql, parameters)
         except (duckdb.Error, TypeError, RecursionError) as error:
             return self._complaint(error)
         finally:
@@ -142,32 +152,9 @@ class QueryService:
             return QueryRefused("sql", "sql", "nested too deeply", "break it into with-clauses")
         return QueryRefused("sql", "sql", str(error)[:_COMPLAINT_LETTERS], "correct the statement")
 
-    def check(self, cursor: duckdb.DuckDBPyConnection, sql: str) -> QueryRefused | None:
-        """Return why a statement may not run, or None; nothing of it is run to find out."""
-        statements = cursor.extract_statements(sql)
-        if len(statements) != 1:
-            count = f"{len(statements)} statements"
-            return QueryRefused("one_statement", "sql", count, "send exactly one statement")
-        kind, text = statements[0].type, statements[0].query
-        if kind == duckdb.StatementType.EXPLAIN and (explain := _EXPLAIN.match(text)):
-            text = text[explain.end() :]
-        elif kind == duckdb.StatementType.MULTI:
-            remedy = "name the values of pivot: on column in (...)"
-            return QueryRefused("statement", "sql", "a pivot over unnamed values", remedy)
-        elif kind != duckdb.StatementType.SELECT:
-            return _not_a_query(kind.name)
-        (tree,) = cursor.execute(statement("parse"), [text]).fetchall()[0]
-        parsed = msgspec.json.decode(tree)
-        if parsed["error"]:
-            return _not_a_query(f"{kind.name}: {parsed['error_message']}")
-        return self._fault(parsed["statements"])
-
     def _run(
         self, cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Parameters
     ) -> tuple[pa.Table, int] | QueryRefused:
-        refused = self.check(cursor, sql)
-        if refused:
-            return refused
         cursor.execute("begin transaction read only")
         ((sequence,),) = cursor.execute("select sequence from base.watermark").fetchall()
         given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
@@ -193,13 +180,37 @@ class QueryService:
                 return QueryRefused("bytes", "answer", value, remedy)
         return pa.Table.from_batches(batches, reader.schema)
 
-    def _fault(self, tree: object) -> QueryRefused | None:
+    def _refusal(
+        self, cursor: duckdb.DuckDBPyConnection, sql: str, viewer: str | None
+    ) -> QueryRefused | None:
+        """Return why a statement may not run, or None; nothing of it is run to find out."""
+        statements = cursor.extract_statements(sql)
+        if len(statements) != 1:
+            count = f"{len(statements)} statements"
+            return QueryRefused("one_statement", "sql", count, "send exactly one statement")
+        kind, text = statements[0].type, statements[0].query
+        explain = _EXPLAIN.match(text) if viewer is None else None  # It counts others' rows too.
+        if kind == duckdb.StatementType.EXPLAIN and explain:
+            text = text[explain.end() :]
+        elif kind == duckdb.StatementType.MULTI:
+            remedy = "name the values of pivot: on column in (...)"
+            return QueryRefused("statement", "sql", "a pivot over unnamed values", remedy)
+        elif kind != duckdb.StatementType.SELECT:
+            return _not_a_query(kind.name)
+        (tree,) = cursor.execute(statement("parse"), [text]).fetchall()[0]
+        parsed = msgspec.json.decode(tree)
+        if parsed["error"]:
+            return _not_a_query(f"{kind.name}: {parsed['error_message']}")
+        tables = self._tables if viewer is None else self._firm_tables
+        return self._fault(parsed["statements"], tables)
+
+    def _fault(self, tree: object, tables: frozenset[Path]) -> QueryRefused | None:
         """Return the first thing that a parse tree may not hold, if any.
 
         A with-clause is in sight of those after it and of the query that they stand before, and of
         itself only if it is recursive; elsewhere the same name would mean a table.
         """
-        waiting: list[tuple[object, frozenset[Path]]] = [(tree, frozenset())]
+        waiting = [(tree, tables)]
         while waiting:
             node, named = waiting.pop()
             if isinstance(node, list):
@@ -220,9 +231,9 @@ class QueryService:
         if "class" in node:
             return self._function_fault(node)
         if kind == "BASE_TABLE":
-            return _table_fault(node, self._tables | named)
+            return _table_fault(node, named)
         if kind == "SHOW_REF":
-            return _table_fault(node, self._tables | {(), ('"tables"',)})
+            return _table_fault(node, named | {(), ('"tables"',)})
         if kind == "TABLE_FUNCTION":
             path = _path(node["function"])
             if len(path) > 1 or path[0] not in _TABLE_FUNCTIONS:

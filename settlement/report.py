@@ -116,9 +116,7 @@ def _rows(cursor: duckdb.DuckDBPyConnection, name: str) -> list[tuple[Any, ...]]
     return cursor.execute(statement(name)).fetchall()
 
 
-def _asset_differences(
-    cursor: duckdb.DuckDBPyConnection, assets: tuple[AssetLine, ...]
-) -> Iterator[str]:
+def _asset_differences(cursor: duckdb.DuckDBPyConnection, assets: tuple[AssetLine, ...]) -> Iterator[str]:
     wrong = [line for line in assets if line.total]
     for line in wrong:
         yield f"{line.asset}: the postings sum to {line.total}, not to 0"

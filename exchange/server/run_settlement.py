@@ -160,7 +160,7 @@ class QueryDesk:
             raise
 
     def _answer(self, query: Query, viewer: str | None) -> QueryResult | Refused:
-        answer = self._service.answer(query.sql, query.parameters)
+        answer = self._service.answer(query.sql, query.parameters, viewer)
         if isinstance(answer, QueryRefused):
             return Refused(query.request, answer.code, answer.field, answer.value, answer.remedy)
         return QueryResult(
