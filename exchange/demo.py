@@ -14,7 +14,6 @@ from pathlib import Path
 import click
 import msgspec
 import zmq
-from settlement.report import Report, settlement_report
 
 from exchange.client.answers import Order
 from exchange.client.errors import ExchangeError
@@ -36,6 +35,7 @@ from exchange.server.settler import Settler
 from exchange.server.supervisor import Supervisor
 from exchange.terminal import Screen, Viewer, warm_with_progress
 from exchange.testing import OPENING, Exchange
+from settlement.report import Report, settlement_report
 from settlement.store import Store
 from settlement.terms import VENUE_ZONE
 
@@ -310,8 +310,8 @@ def print_result(result: Result) -> None:
     )
     for budget in report.budgets:
         click.echo(f"    programme {budget.programme:18} {yuan(budget.paid):>18} yuan")
-    for line in report.sizes:
-        click.echo(f"    firm size {line.size:18} {yuan(line.subsidy):>18} yuan")
+    for size in report.sizes:
+        click.echo(f"    firm size {size.size:18} {yuan(size.subsidy):>18} yuan")
     click.echo("Proofs")
     click.echo(f"  every asset sums to zero, every budget sums: {_word(result.balanced)}")
     click.echo(f"  store rebuilt from the journal equals the store: {_word(result.rebuilt_equal)}")

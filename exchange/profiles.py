@@ -158,10 +158,7 @@ def as_toml(profile: Profile) -> str:
     fields = ("member", *_KEYS)
     lines = [f"{name} = {_quoted(getattr(profile, name))}" for name in fields]
     lines += ["", "[endpoints]"]
-    lines += [
-        f"{name} = {_quoted(getattr(profile.endpoints, name))}"
-        for name in Endpoints.__struct_fields__
-    ]
+    lines += [f"{name} = {_quoted(getattr(profile.endpoints, name))}" for name in Endpoints.__struct_fields__]
     return "\n".join(lines) + "\n"
 
 

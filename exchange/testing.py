@@ -22,7 +22,7 @@ from exchange.client.session import Session as Talk
 from exchange.client.sync import SyncExchange
 from exchange.engine import RULES_VERSION, Engine
 from exchange.protocol.acts import RegisterKey, SignedAct
-from exchange.server.answers import Answers
+from exchange.server.enquiries import Enquiries
 from exchange.server.founding import OPERATOR, sandbox_firms, standard_acts, voucher
 from exchange.server.gateway import Gateway, Session
 from exchange.server.journal import Journal
@@ -82,7 +82,7 @@ class Exchange:
         )
         self.sequencer.found(keys)
         self._mailboxes: dict[Session, deque[bytes]] = {}
-        self.gateway = Gateway(self.sequencer, Answers(self.sequencer, self.clock()), self._deliver)
+        self.gateway = Gateway(self.sequencer, Enquiries(self.sequencer, self.clock()), self._deliver)
 
     def connect(self, member: str) -> SyncExchange:
         """Return a member's client, the same as on a network."""

@@ -161,7 +161,7 @@ def instruments(profile: str, kind: str | None, text: str, *, as_json: bool) -> 
 @click.argument("quantity", type=int)
 @click.argument("price")
 @click.option("--programme", help="Programme that is to pay its part of a buy.")
-@click.option("--tif", type=click.Choice(["gtc", "day", "ioc"]), help="Time in force.")
+@click.option("--time-in-force", "--tif", "time_in_force", type=click.Choice(["gtc", "day", "ioc"]), help="Time in force.")
 @click.option("--id", "client_id", help="Your own id, 1 to 24 characters; sent twice, it is one order.")
 @with_profile("sandbox")
 @with_json
@@ -171,7 +171,7 @@ def place(  # noqa: PLR0913  a command's options are its arguments
     quantity: int,
     price: str,
     programme: str | None,
-    tif: str | None,
+    time_in_force: str | None,
     client_id: str | None,
     profile: str,
     *,
@@ -181,7 +181,7 @@ def place(  # noqa: PLR0913  a command's options are its arguments
     with connected(profile) as exchange:
         traded = exchange.instruments[instrument]
         make = traded.buy if side == "buy" else traded.sell
-        ticket = make(quantity, limit=price, programme=programme, time_in_force=tif)
+        ticket = make(quantity, limit=price, programme=programme, time_in_force=time_in_force)
         show_order(exchange.place(ticket, client_id=client_id), as_json=as_json)
 
 

@@ -88,11 +88,7 @@ class Blotter:
             report = Report._make(row)._replace(sequence=answer.sequence)
             listed.append(self._state(report, report.price, report.fee, report.subsidy))
         ids = {order.id for order in listed}
-        ended = [
-            order
-            for order in self.open_orders()
-            if order.id not in ids and order.id <= answer.sequence
-        ]
+        ended = [order for order in self.open_orders() if order.id not in ids and order.id <= answer.sequence]
         return listed, ended
 
     def forget(self, order_id: int) -> None:

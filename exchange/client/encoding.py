@@ -65,9 +65,7 @@ def _new_order(
 
 def cancels(order_ids: Iterable[int], sent_at: int) -> bytes:
     """Return one frame that cancels orders. Raises `BadInput` for what no record can hold."""
-    return _frame(
-        Command(kind=CommandKind.CANCEL, order=order_id, sent_at=sent_at) for order_id in order_ids
-    )
+    return _frame(Command(kind=CommandKind.CANCEL, order=order_id, sent_at=sent_at) for order_id in order_ids)
 
 
 def recall(order: Order, client_id: bytes, instruments: Mapping[str, int]) -> bytes:

@@ -9,7 +9,7 @@ import msgspec
 
 from exchange.client.answers import unknown_name
 from exchange.client.errors import BadInput, ExchangeError, ProtocolBroken
-from exchange.client.link import TIMEOUT_SECONDS, Link, deadline_after
+from exchange.client.link import TIMEOUT_SECONDS, Link, closed, deadline_after
 from exchange.client.refusals import refusal_of
 from exchange.client.requests import Asked, Said
 from exchange.client.statements import (
@@ -106,10 +106,9 @@ class History:
         self._symbols = symbols
         self._session = QuerySession()
         self._link: Link | None = None
+        self._is_closed = False
 
-    def sql(
-        self, sql: str, parameters: Sequence[Parameter] = (), timeout: float = TIMEOUT_SECONDS
-    ) -> Table:
+    def sql(self, sql: str, parameters: Sequence[Parameter] = (), timeout: float = TIMEOUT_SECONDS) -> Table:
         """Return the result of one SQL statement that reads, within `timeout` seconds.
 
         A `?` in the statement stands for a parameter: values are bound, never written into it.
@@ -145,9 +144,7 @@ class History:
         self._check(symbol)
         return self._ask(trades_of(symbol, start, end), timeout)
 
-    def fills(
-        self, since: int = 0, limit: int | None = None, timeout: float = TIMEOUT_SECONDS
-    ) -> Table:
+    def fills(self, since: int = 0, limit: int | None = None, timeout: float = TIMEOUT_SECONDS) -> Table:
         """Return one's own fills of sequence `since` and later, the newest `limit`, oldest first.
 
         Unlike `ex.fills` it knows those of all sessions, up to the table's `sequence`. As `bars`.
@@ -159,6 +156,8 @@ class History:
         asked = self._session.ask(statement)
         try:
             if self._link is None:
+                if self._is_closed:
+                    raise closed("history")
                 self._link = self._opened()
             if not self._link.wait_for(self._session, asked.is_done, deadline):
                 raise self._link.silence("the query")
@@ -172,6 +171,7 @@ class History:
             raise unknown_name("instrument", symbol, self._symbols())
 
     def close(self) -> None:
-        """Close the connection, if one was opened."""
+        """Close the connection, if one was opened, and open none any more."""
+        self._is_closed = True
         if self._link is not None:
             self._link.close()

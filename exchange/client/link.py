@@ -62,6 +62,11 @@ def deadline_after(timeout: float) -> float:
     return monotonic() + timeout
 
 
+def closed(endpoint: str) -> ConnectionLost:
+    """Return the error for who speaks after the end."""
+    return ConnectionLost(f"this session with {endpoint} was closed", remedy="open a new one")
+
+
 class Conversation(Protocol):
     """What a link serves: see `exchange.client.session`."""
 
@@ -79,20 +84,18 @@ class Conversation(Protocol):
 
 
 class Link:
-    """One socket for one conversation; belongs to one thread."""
+    """One socket for one conversation; belongs to one thread.
 
-    def __init__(
-        self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        endpoint: str,
-        profile: Profile,
-        options: Options,
-    ) -> None:
+    It is the client's seam: a venue in the same process is reached by a link with another `turn`.
+    """
+
+    def __init__(self, endpoint: str, profile: Profile, options: Options) -> None:
         self.endpoint = endpoint
         self.is_up = False
         self.is_reached = False
         self._is_denied = False
-        self._socket = _dealer(context, profile, options)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = _dealer(self._context, profile, options)
         self._monitor = self._socket.get_monitor_socket(
             zmq.EVENT_CONNECTED
             | zmq.EVENT_HANDSHAKE_SUCCEEDED
@@ -112,7 +115,7 @@ class Link:
         `AccessDenied` if the venue turned the key away, and the fault of a whole conversation.
         """
         if self._socket.closed:
-            raise self.closed()
+            raise closed(self.endpoint)
         self._watch(conversation)
         wake_for = zmq.POLLIN if self._say(conversation) else zmq.POLLIN | zmq.POLLOUT
         self._poller.modify(self._socket, wake_for)
@@ -124,21 +127,13 @@ class Link:
         if fault is not None:
             raise fault
 
-    def wait_for(
-        self, conversation: Conversation, done: Callable[[], bool], deadline: float
-    ) -> bool:
+    def wait_for(self, conversation: Conversation, done: Callable[[], bool], deadline: float) -> bool:
         """Take turns until `done` says so. Returns whether it did before `deadline`."""
         while not done():
             self.turn(conversation, deadline)
             if monotonic() >= deadline:
                 return done()
         return True
-
-    def closed(self) -> ConnectionLost:
-        """Return the error for who speaks after the end."""
-        return ConnectionLost(
-            f"this session with {self.endpoint} was closed", remedy="open a new one"
-        )
 
     def silence(self, what: str) -> ExchangeError:
         """Return the error for an answer that did not come: what is known of the reason."""
@@ -207,11 +202,10 @@ class Link:
         self._socket.disable_monitor()
         self._monitor.close()
         self._socket.close()
+        self._context.term()
 
 
-def _dealer(
-    context: zmq.Context[zmq.Socket[bytes]], profile: Profile, options: Options
-) -> zmq.Socket[bytes]:
+def _dealer(context: zmq.Context[zmq.Socket[bytes]], profile: Profile, options: Options) -> zmq.Socket[bytes]:
     """Return a socket with everything set, not connected yet.
 
     It bears no routing id of its own: the venue gives each connection one, and goes by its key.

@@ -199,10 +199,7 @@ class Session:
         """Return the orders as they stand by now, or their refusals; None where no answer came."""
         answers: dict[Any, Outcome] = said.answers  # by client id or by order id
         found = (answers.get(name) for name in said.names)
-        return [
-            self.blotter.latest(outcome) if isinstance(outcome, Order) else outcome
-            for outcome in found
-        ]
+        return [self.blotter.latest(outcome) if isinstance(outcome, Order) else outcome for outcome in found]
 
     def _next_request(self) -> int:
         self._request += 1

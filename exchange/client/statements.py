@@ -34,9 +34,7 @@ ROWS_MAX = 2**62
 """A limit that limits nothing."""
 
 
-def bars_of(
-    symbol: str, interval: str, start: Moment | None = None, end: Moment | None = None
-) -> Statement:
+def bars_of(symbol: str, interval: str, start: Moment | None = None, end: Moment | None = None) -> Statement:
     """Return the statement for an instrument's bars that begin from `start` on and before `end`."""
     if interval != "1m":
         raise BadInput(

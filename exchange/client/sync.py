@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from time import monotonic, time_ns
 from types import TracebackType
 from typing import Self, TypeVar
-
-import zmq
 
 from exchange.client.answers import Account, Fill, Order, Outcome, Programmes, account_of
 from exchange.client.errors import (
@@ -58,13 +57,27 @@ def connect_sync(
     chosen = profile if isinstance(profile, Profile) else load_profile(profile)
     if fault := chosen.fault():
         raise ProfileError(f"the profile's {fault}")
-    exchange = SyncExchange(chosen, options or Options())
+    set_to = options or Options()
+    link = Link(chosen.endpoints.orders, chosen, set_to)
+    exchange = SyncExchange(link, partial(_history_link, chosen, set_to))
     try:
         exchange.refresh(timeout)
     except BaseException:
         exchange.close()
         raise
     return exchange
+
+
+def _history_link(profile: Profile, options: Options) -> Link:
+    """Open the link to the query service. Raises `ProfileError` if the profile names none."""
+    endpoint = profile.endpoints.query
+    if not endpoint:
+        raise ProfileError(
+            "the profile names no query service",
+            field="endpoints.query",
+            remedy="write the venue's query endpoint into it",
+        )
+    return Link(endpoint, profile, options._replace(message_bytes_max=HISTORY_BYTES_MAX))
 
 
 class SyncExchange:
@@ -75,15 +88,12 @@ class SyncExchange:
     within its timeout where it is not.
     """
 
-    def __init__(self, profile: Profile, options: Options) -> None:
-        self._profile = profile
-        self._options = options
+    def __init__(self, link: Link, open_history: Callable[[], Link]) -> None:
         self._session = Session()
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._link = Link(self._context, profile.endpoints.orders, profile, options)
+        self._link = link
         self._id_begin = secrets.token_hex(5)
         self._ids_made = 0
-        self.history = History(self._open_history, lambda: self.member, lambda: self.instruments)
+        self.history = History(open_history, lambda: self.member, lambda: self.instruments)
         """SQL, bars, trades and fills, of all that was settled."""
 
     # --- who and what --------------------------------------------------------------------------
@@ -167,10 +177,7 @@ class SyncExchange:
             for part in parts:
                 self._wait_for(part, timeout)
             return [
-                outcome
-                for part in parts
-                for outcome in self._session.outcomes(part)
-                if outcome is not None
+                outcome for part in parts for outcome in self._session.outcomes(part) if outcome is not None
             ]
         except ExchangeError as error:
             answers = [outcome for part in parts for outcome in self._session.outcomes(part)]
@@ -192,9 +199,7 @@ class SyncExchange:
             raise outcome
         return outcome
 
-    def cancel_all(
-        self, orders: Sequence[Order | int], timeout: float = TIMEOUT_SECONDS
-    ) -> list[Outcome]:
+    def cancel_all(self, orders: Sequence[Order | int], timeout: float = TIMEOUT_SECONDS) -> list[Outcome]:
         """Cancel many orders at once; as `place_all`."""
         deadline_after(timeout)
         ids = [order.id if isinstance(order, Order) else order for order in orders]
@@ -294,7 +299,6 @@ class SyncExchange:
         self.history.close()
         self._link.close()
         self._session.cut()
-        self._context.term()
 
     def __enter__(self) -> Self:
         return self
@@ -312,28 +316,12 @@ class SyncExchange:
 
     # --- within --------------------------------------------------------------------------------
 
-    def _open_history(self) -> Link:
-        if self._context.closed:
-            raise self._link.closed()
-        endpoint = self._profile.endpoints.query
-        if not endpoint:
-            raise ProfileError(
-                "the profile names no query service",
-                field="endpoints.query",
-                remedy="write the venue's query endpoint into it",
-            )
-        options = self._options._replace(message_bytes_max=HISTORY_BYTES_MAX)
-        return Link(self._context, endpoint, self._profile, options)
-
     def _client_ids(self, count: int, given: Sequence[str] | None) -> list[bytes]:
         """Return `count` padded client ids: those given, or new ones."""
         if given is None:
             first = self._ids_made
             self._ids_made += count
-            return [
-                client_id_bytes(f"{self._id_begin}-{number:x}")
-                for number in range(first, first + count)
-            ]
+            return [client_id_bytes(f"{self._id_begin}-{number:x}") for number in range(first, first + count)]
         if isinstance(given, str) or len(given) != count:
             raise BadInput(
                 f"{count} orders want {count} client ids",
@@ -367,9 +355,7 @@ class SyncExchange:
 
     def _has_more_answers(self, said: NewOrders | Cancels, count: int, timeout: float) -> bool:
         """Wait until more than `count` of a message's commands were answered."""
-        return self._link.wait_for(
-            self._session, lambda: len(said.answers) > count, monotonic() + timeout
-        )
+        return self._link.wait_for(self._session, lambda: len(said.answers) > count, monotonic() + timeout)
 
     def _answer(self, asked: Asked[AnswerT], what: str, timeout: float) -> AnswerT:
         """Wait for the answer to a question, and return it."""
@@ -428,6 +414,4 @@ def _doubt_cancels(
 
 
 def _unsent(error: ExchangeError) -> ConnectionLost:
-    return ConnectionLost(
-        f"nothing was sent ({error.problem})", remedy="try again when the venue answers"
-    )
+    return ConnectionLost(f"nothing was sent ({error.problem})", remedy="try again when the venue answers")

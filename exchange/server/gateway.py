@@ -33,7 +33,7 @@ from exchange.protocol.messages import (
 )
 from exchange.protocol.reasons import MEANINGS, remedy_of
 from exchange.reports import by_member, refusals
-from exchange.server.answers import Answers
+from exchange.server.enquiries import Enquiries
 from exchange.server.sequencer import Sequencer
 from matching.vocabulary import RejectReason, Role
 
@@ -50,9 +50,9 @@ class Gateway:
     Call `meet` when a connection has proven its key, `take` for each message, then `work` once.
     """
 
-    def __init__(self, sequencer: Sequencer, answers: Answers, send: Send) -> None:
+    def __init__(self, sequencer: Sequencer, enquiries: Enquiries, send: Send) -> None:
         self._sequencer = sequencer
-        self._answers = answers
+        self._enquiries = enquiries
         self._send_to = send
         self._keys: dict[Session, str] = {}
         self._members: dict[Session, int] = {}
@@ -155,13 +155,13 @@ class Gateway:
         """Answer one request; the reading ones from the engine as it stands after the batch."""
         match request:
             case Logon():
-                self._send(session, encode(self._answers.welcome(member, request)))
+                self._send(session, encode(self._enquiries.welcome(member, request)))
             case AskAccount():
-                self._send(session, encode(self._answers.account(member, request)))
+                self._send(session, encode(self._enquiries.account(member, request)))
             case AskOrders():
-                self._send(session, encode(self._answers.orders(member, request)))
+                self._send(session, encode(self._enquiries.orders(member, request)))
             case AskStatus():
-                self._send(session, encode(self._answers.status(request)))
+                self._send(session, encode(self._enquiries.status(request)))
             case Decide():
                 self._decide(session, member, request)
             case _:

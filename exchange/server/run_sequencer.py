@@ -7,8 +7,8 @@ import time
 import zmq
 
 from exchange.config import ANNOUNCE_SECONDS, Endpoints
-from exchange.server.answers import Answers
 from exchange.server.door import Door
+from exchange.server.enquiries import Enquiries
 from exchange.server.folder import Folder
 from exchange.server.follower import Commit, encode_commit
 from exchange.server.gateway import Gateway
@@ -32,7 +32,7 @@ def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:
     commits = commit_publisher(context)
     bound = Endpoints(orders=bind(router, endpoints.orders), commits=bind(commits, endpoints.commits))
     door = Door(router)
-    gateway = Gateway(sequencer, Answers(sequencer, time.time_ns()), door.send)
+    gateway = Gateway(sequencer, Enquiries(sequencer, time.time_ns()), door.send)
     report_ready(bound, sequence=engine.sequence, told=journal.told)
     try:
         _trade(door, gateway, sequencer, commits, stop)

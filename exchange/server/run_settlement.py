@@ -8,7 +8,6 @@ import time
 
 import msgspec
 import zmq
-from settlement.queries import QueryRefused, QueryService
 
 from exchange.config import FLUSH_SECONDS, POLL_MS, QUERIES_WAITING_MAX, Endpoints
 from exchange.protocol.messages import MESSAGE, QUERIES, Query, QueryResult, Refused, encode
@@ -19,6 +18,7 @@ from exchange.server.process import Stop, report_ready
 from exchange.server.settler import Settler, open_store
 from exchange.server.sockets import Keyring, authenticator, bind, commit_subscriber, guarded
 from matching.vocabulary import RejectReason, Role
+from settlement.queries import QueryRefused, QueryService
 
 
 def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:

@@ -8,7 +8,7 @@ from exchange.engine import Engine
 from exchange.protocol.acts import Admit, RegisterKey, SignedAct
 from exchange.protocol.messages import ANSWERS
 from exchange.protocol.records import COMMAND_STRUCT, REPORT_STRUCT, Command, Report
-from exchange.server.answers import Answers
+from exchange.server.enquiries import Enquiries
 from exchange.server.founding import MILLION_YUAN, standard_acts, voucher
 from exchange.server.gateway import Gateway
 from exchange.server.memory_journal import MemoryJournal
@@ -41,7 +41,7 @@ class Venue:
         self.sequencer.found(founding())
         self.mail = defaultdict(list)
         self.gone = set()
-        self.gateway = Gateway(self.sequencer, Answers(self.sequencer, 0), self.deliver)
+        self.gateway = Gateway(self.sequencer, Enquiries(self.sequencer, 0), self.deliver)
 
     def deliver(self, session, body):
         if session in self.gone:
