@@ -118,13 +118,14 @@ class Crowd:
         self._run = run
         self._favourites = self._chance.sample(range(len(instruments)), len(instruments))
 
-    def open_market(self, desk: Desk) -> None:
-        """Let every provider quote each of its instruments once."""
+    def open_market(self, desk: Desk, at_most: int) -> None:
+        """Let every provider quote each of its instruments once; at most so many orders."""
         by_provider: dict[str, list[int]] = {}
         for index, instrument in enumerate(self._instruments):
             by_provider.setdefault(instrument.provider, []).append(index)
         for provider, indices in by_provider.items():
-            self._quote(desk, provider, indices)
+            room = (at_most - self.placed) // (2 * _QUOTE_LEVELS)
+            self._quote(desk, provider, indices[: max(room, 0)])
 
     def play_round(self, desk: Desk, at_most: int) -> None:
         """Let prices move, some providers quote anew, and every firm act; at most so many orders."""

@@ -42,6 +42,9 @@ from settlement.terms import VENUE_ZONE
 ROUND_ORDERS = 100
 """Most orders between two looks at the clock and the screen."""
 
+OPENING_ORDERS_MAX = 100_000
+"""Every provider quotes all that it lists, before the clock runs."""
+
 ROUNDS_A_SECOND = 30
 """How often the crowd acts: about two thousand orders a second."""
 
@@ -164,7 +167,7 @@ def run_counted(orders: int, seed: int, data: Path | None, *, quiet: bool) -> Re
         clients = {one.member: venue.connect(one.member) for one in admitted}
         desk = ClientDesk(clients, [instrument.symbol for instrument in catalogue])
         crowd = Crowd(seed, list(catalogue), admitted, voucher(OPENING.year).code)
-        crowd.open_market(desk)
+        crowd.open_market(desk, orders)
         next_line = 0
         while crowd.placed < orders:
             crowd.play_round(desk, min(ROUND_ORDERS, orders - crowd.placed))
@@ -221,7 +224,7 @@ def _trade(folder: Folder, supervisor: Supervisor | None, seconds: int, seed: in
             subscriber(context, auditor, list(range(len(symbols)))) as feed,
         ):
             try:
-                crowd.open_market(desk)
+                crowd.open_market(desk, OPENING_ORDERS_MAX)
                 end = time.monotonic() + seconds
                 next_status = 0.0
                 while (now := time.monotonic()) < end:

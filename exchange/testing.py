@@ -14,8 +14,6 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-import zmq
-
 from exchange.client.history import History
 from exchange.client.link import Conversation, Link
 from exchange.client.session import Session as Talk
@@ -119,11 +117,14 @@ class LocalClient(SyncExchange):
     def __init__(self, link: LocalLink) -> None:
         self._session = Talk()
         self._link = link
-        self._context = zmq.Context()
         self._id_begin = "local"
         self._ids_made = 0
         self.history = History(lambda: link, lambda: self.member, lambda: self.instruments)
         self.refresh()
+
+    def close(self) -> None:
+        """Close the session. Open orders stay in the book."""
+        self._link.close()
 
 
 class LocalLink(Link):

@@ -161,7 +161,9 @@ def instruments(profile: str, kind: str | None, text: str, *, as_json: bool) -> 
 @click.argument("quantity", type=int)
 @click.argument("price")
 @click.option("--programme", help="Programme that is to pay its part of a buy.")
-@click.option("--time-in-force", "--tif", "time_in_force", type=click.Choice(["gtc", "day", "ioc"]), help="Time in force.")
+@click.option(
+    "--time-in-force", "--tif", type=click.Choice(["gtc", "day", "ioc"]), help="How long it may rest."
+)
 @click.option("--id", "client_id", help="Your own id, 1 to 24 characters; sent twice, it is one order.")
 @with_profile("sandbox")
 @with_json

@@ -26,7 +26,7 @@ from settlement.layout import MONEY
 from settlement.programmes import usage_key
 
 
-class Answers:
+class Enquiries:
     """Reads the engine, between batches."""
 
     def __init__(self, sequencer: Sequencer, started_at: int) -> None:

@@ -159,11 +159,7 @@ class Tape:
         effect["sequence"], effect["time"] = self.sequence, self.time
         effect["programme"] = effect["maker_programme"] = NO_PROGRAMME
         effect["time_in_force"] = TimeInForce.DAY
-        effect.view(np.uint8).reshape(1, -1)  # Rows are whole records: a client id is set as bytes.
-        words = np.zeros(24, np.uint8)
-        text = f"id-{self.sequence}".encode()
-        words[: len(text)] = list(text)
-        effect["client_id"] = words.view(np.int64)
+        effect["client_id"] = np.array([f"id-{self.sequence}".encode()], "S24").view(np.int64)
         if order:
             standing = self.orders[order]
             event["side"], event["instrument"] = standing.side, standing.instrument

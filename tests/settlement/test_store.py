@@ -70,9 +70,11 @@ def test_a_subsidised_trade_is_seen_in_every_table():
         (1, 1, deal, 3, at, "ann", "QWEN3-MAX", "buy", 110_000, 30, 1650, 990_000, False),
         (2, 1, offer, 3, at, "bob", "QWEN3-MAX", "sell", 110_000, 30, 660, 0, True),
     ]
-    assert rows(store, 'select "order", member, side, state, filled_quantity, gross, subsidy from orders') == [
-        (offer, "bob", "sell", "open", 30, 3_300_000, 0),
-        (deal, "ann", "buy", "filled", 30, 3_300_000, 990_000),
+    assert rows(store, "select * exclude (sequence, time) from orders order by all") == [
+        (offer, "id-2", "bob", "QWEN3-MAX", "sell", "limit", "day", 110_000, 100, None, "open", False)
+        + (30, 3_300_000, 0, 0, 3),
+        (deal, "id-3", "ann", "QWEN3-MAX", "buy", "limit", "day", 111_000, 30, VOUCHER, "filled", False)
+        + (30, 3_300_000, 990_000, 999_000, 3),
     ]
 
 
@@ -99,7 +101,9 @@ def test_credits_bought_under_a_programme_are_restricted_even_where_it_pays_noth
         deal = tape.buy(ANN, 4, 100, programme=programme)
         tape.trade(deal, offer, 4, 100)
     settle(store, tape)
-    bought = "select account, amount from postings where asset = 'QWEN3-MAX' and member = 'ann' order by entry"
+    bought = (
+        "select account, amount from postings where asset = 'QWEN3-MAX' and member = 'ann' order by entry"
+    )
     assert rows(store, bought) == [("restricted", 4), ("free", 4)]
     assert rows(store, "from subsidy_legs") == []
 
@@ -142,7 +146,9 @@ def test_orders_stand_as_their_last_event_left_them_whatever_flush_brought_it():
     tape.trade(tape.buy(ANN, 2, 100), offer, 2, 100)
     tape.expire(offer)
     settle(store, tape)
-    assert rows(store, 'select "order", state, filled_quantity, gross, last_sequence from orders order by 1') == [
+    assert rows(
+        store, 'select "order", state, filled_quantity, gross, last_sequence from orders order by 1'
+    ) == [
         (offer, "expired", 6, 600, 7),
         (bid, "cancelled", 0, 0, 5),
         (deal, "filled", 4, 400, 4),
@@ -222,7 +228,9 @@ def test_members_and_instruments_stand_as_they_were_last_told():
 
 def test_acts_post_to_the_accounts_that_they_name():
     store, _ = founded()
-    assert rows(store, "select entry, member, account, asset, amount, reason, trade from postings limit 4") == [
+    assert rows(
+        store, "select entry, member, account, asset, amount, reason, trade from postings limit 4"
+    ) == [
         (1, "house", f"programme:{VOUCHER}", "money", BUDGET, "fund", None),
         (1, "house", "outside", "money", -BUDGET, "fund", None),
         (2, "ann", "free", "money", 1_000_000_000, "deposit", None),
@@ -247,9 +255,7 @@ def test_programmes_stand_as_at_the_watermark():
     store, tape = founded()
     a_day(tape)
     settle(store, tape)
-    assert rows(store, "from programmes") == [
-        (VOUCHER, 2026, 1, BUDGET, BUDGET - 1_320_000, 0, 1_320_000, 0)
-    ]
+    assert rows(store, "from programmes") == [(VOUCHER, 2026, 1, BUDGET, BUDGET - 1_320_000, 0, 1_320_000, 0)]
 
 
 # --- exactly once ----------------------------------------------------------------------------

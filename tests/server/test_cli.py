@@ -1,0 +1,159 @@
+"""`bourse` as a person calls it: against a running venue, and on its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from exchange.cli import bourse
+from exchange.cli.base import EXIT_DAMAGED, EXIT_REFUSED, EXIT_UNREACHABLE
+from exchange.config import Endpoints
+from exchange.server.folder import Folder
+from exchange.server.standard import found_standard
+from exchange.server.supervisor import Supervisor
+from exchange.server.warm import warm_up
+
+BOURSE = [sys.executable, "-c", "from exchange.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory):
+    """Yield the folder of a running standard venue."""
+    warm_up()
+    folder = Folder(tmp_path_factory.mktemp("cli") / "venue")
+    found_standard(folder)
+    supervisor = Supervisor(folder, Endpoints(), print)
+    try:
+        supervisor.start()
+        yield folder.root
+    finally:
+        supervisor.stop()
+
+
+def call(venue, *arguments, code=0):
+    """Run `bourse` in a process of its own; return what it prints."""
+    environment = {**os.environ, "BOURSE_VENUE": str(venue), "COLUMNS": "160"}
+    done = subprocess.run(
+        [*BOURSE, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code == 0 else done.stdout + done.stderr
+
+
+def facts(venue, *arguments):
+    """Run `bourse ... --json`; return the one object that it prints."""
+    return json.loads(call(venue, *arguments, "--json"))
+
+
+def test_a_firms_day(venue):
+    assert facts(venue, "account")["money"] == {"available": 10**11, "held": 0}
+    sold = facts(venue, "place", "sell", "QWEN3-MAX", "100", "6.11", "--as", "alibaba")
+    assert (sold["state"], sold["leaves"]) == ("open", 100)
+    year = next(iter(facts(venue, "account")["programmes"]))["programme"]
+    bought = facts(venue, "place", "buy", "QWEN3-MAX", "250", "6.11", "--programme", year, "--id", "rebal-1")
+    assert (bought["filled"], bought["subsidy"]) == (100, 100 * 61_100 * 3 // 10)
+    assert [order["order"] for order in facts(venue, "orders")["orders"]] == [bought["order"]]
+    assert facts(venue, "book", "QWEN3-MAX")["bids"][0][:2] == [61_100, 150]
+    assert facts(venue, "cancel", str(bought["order"]))["state"] == "cancelled"
+    assert "QWEN3-MAX" in call(venue, "account")
+    assert facts(venue, "status")["trades"] == 1
+
+
+def test_an_analysts_questions(venue):
+    rows = facts(venue, "sql", "select instrument, count(*) as n from instruments group by 1 limit 3")["rows"]
+    assert len(rows) == 3
+    for command in ("trades", "bars"):
+        assert isinstance(facts(venue, command, "QWEN3-MAX")["rows"], list)
+    assert isinstance(facts(venue, "fills")["fills"], list)
+    assert len(facts(venue, "instruments", "--kind", "agent")["instruments"]) == 44
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("place", "buy", "QWEN3-MIN", "1", "6.11"), "QWEN3-MAX"),
+        (("place", "buy", "QWEN3-MAX", "1", "6.115"), "multiple of the tick"),
+        (("place", "buy", "QWEN3-MAX", "0", "6.11"), "at least 1"),
+        (("place", "buy", "QWEN3-MAX", "-5", "6.11"), "No such option"),
+        (("place", "sell", "QWEN3-MAX", "1000", "6.11"), "free lots"),
+        (("place", "buy", "QWEN3-MAX", "99999999", "6.11"), "deposit"),
+        (("place", "buy", "QWEN3-MAX", "1", "6.11", "--programme", "NONE"), "choose one"),
+        (("cancel", "12345678"), "unknown_order"),
+        (("sql", "drop table trades"), "send a query"),
+        (("account", "--as", "nobody"), "there is no profile"),
+    ],
+)
+def test_bad_input_is_told_with_its_remedy(venue, arguments, told):
+    done = subprocess.run(
+        [*BOURSE, *arguments],
+        env={**os.environ, "BOURSE_VENUE": str(venue)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode in (2, EXIT_REFUSED)
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_venue_that_is_not_there_is_told_so(tmp_path, venue):
+    import msgspec
+
+    from exchange.profiles import load_profile, write_profile
+
+    profile = load_profile(venue / "keys" / "sandbox.toml")
+    nowhere = msgspec.structs.replace(profile.endpoints, orders="tcp://127.0.0.1:1")
+    write_profile(tmp_path / "gone.toml", msgspec.structs.replace(profile, endpoints=nowhere))
+    told = call(venue, "account", "--as", str(tmp_path / "gone.toml"), code=EXIT_UNREACHABLE)
+    assert "nothing answers" in told
+
+
+def test_verify_and_replay_a_folder(tmp_path):
+    runner = CliRunner()
+    done = runner.invoke(
+        bourse, ["demo", "--orders", "1500", "--seed", "3", "--json", "--data", str(tmp_path / "v")]
+    )
+    assert done.exit_code == 0, done.output
+    demo = json.loads(done.stdout.splitlines()[-1])
+    verified = json.loads(runner.invoke(bourse, ["verify", str(tmp_path / "v"), "--json"]).stdout)
+    assert (verified["ok"], verified["state_hash"]) == (True, demo["state_hash"])
+    replayed = json.loads(runner.invoke(bourse, ["replay", str(tmp_path / "v"), "--json"]).stdout)
+    assert (replayed["commands"], replayed["state_hash"]) == (demo["commands"], demo["state_hash"])
+    answers = tmp_path / "answers.csv"
+    answers.write_text("order,client_id,member\n999999,nobody-1,ANN\n")
+    told = runner.invoke(bourse, ["verify", str(tmp_path / "v"), "--answers", str(answers), "--json"])
+    assert told.exit_code == EXIT_DAMAGED
+    segment = next((tmp_path / "v" / "journal").glob("*.journal"))
+    data = bytearray(segment.read_bytes())
+    data[600] ^= 1
+    segment.write_bytes(data)
+    broken = runner.invoke(bourse, ["verify", str(tmp_path / "v")])
+    assert broken.exit_code == EXIT_DAMAGED
+    assert "byte" in broken.stdout
+
+
+def test_the_demo_depends_on_its_seed_alone():
+    runner = CliRunner()
+    told = [
+        json.loads(
+            runner.invoke(bourse, ["demo", "--orders", "2000", "--seed", seed, "--json"]).stdout.splitlines()[
+                -1
+            ]
+        )
+        for seed in ("7", "7", "8")
+    ]
+    assert told[0]["state_hash"] == told[1]["state_hash"] != told[2]["state_hash"]
+    assert told[0]["balanced"]
+    assert told[0]["rebuilt_equal"]
+    assert told[0]["subsidised_trades"] > 10
+
+
+def test_every_command_shows_an_example():
+    for name, command in bourse.commands.items():
+        assert (command.epilog or "").startswith("Example"), name
