@@ -14,9 +14,8 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from exchange.client.history import History
+from exchange.client.errors import ConnectionLost
 from exchange.client.link import Conversation, Link
-from exchange.client.session import Session as Talk
 from exchange.client.sync import SyncExchange
 from exchange.engine import RULES_VERSION, Engine
 from exchange.protocol.acts import RegisterKey, SignedAct
@@ -84,7 +83,10 @@ class Exchange:
 
     def connect(self, member: str) -> SyncExchange:
         """Return a member's client, the same as on a network."""
-        return LocalClient(LocalLink(self, member))
+        link = LocalLink(self, member)
+        client = SyncExchange(link, lambda: link)
+        client.refresh()
+        return client
 
     def take(self, session: Session, frame: bytes) -> None:
         """Let one session say something; what the venue says to it lands in its mailbox."""
@@ -111,22 +113,6 @@ class Exchange:
         return True
 
 
-class LocalClient(SyncExchange):
-    """A member's client whose link needs no socket. It has no history: ask the store."""
-
-    def __init__(self, link: LocalLink) -> None:
-        self._session = Talk()
-        self._link = link
-        self._id_begin = "local"
-        self._ids_made = 0
-        self.history = History(lambda: link, lambda: self.member, lambda: self.instruments)
-        self.refresh()
-
-    def close(self) -> None:
-        """Close the session. Open orders stay in the book."""
-        self._link.close()
-
-
 class LocalLink(Link):
     """A client's link to a venue in the same process: no socket, no waiting."""
 
@@ -136,9 +122,12 @@ class LocalLink(Link):
         self.is_reached = True
         self._venue = venue
         self._session = venue.open_session(member)
+        self._is_closed = False
 
     def turn(self, conversation: Conversation, deadline: float) -> None:
         """Say what is to be said, and take in what has come."""
+        if self._is_closed:
+            raise ConnectionLost("this session was closed", remedy="open a new one")
         if not self.is_up:
             self.is_up = True
             conversation.linked()
@@ -158,8 +147,9 @@ class LocalLink(Link):
         return True
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Let nothing more be said."""
         self.is_up = False
+        self._is_closed = True
 
 
 def local_key(member: str) -> str:

@@ -1,10 +1,11 @@
 """The analyst's SQL: one statement in, an Arrow stream out, and nothing else touched.
 
 Three walls, because each alone has a hole. The store's settings bar files, extensions and settings,
-but leave the database file itself writable by `copy`. A read-only transaction bars changes, but not
-`copy`, `attach` or `checkpoint()`. So the statement is read before it runs: DuckDB's own parse tree
-must hold nothing but queries over the public tables, and functions that only compute. A firm's
-statement finds other tables under the same names: its own rows, and history without names.
+but leave the database's own files to be read by `read_blob` and written by `copy`. A read-only
+transaction bars changes, but not `copy`, `attach` or `checkpoint()`. So the statement is read before
+it runs: DuckDB's own parse tree must hold nothing but queries over the public tables, and functions
+that only compute. A firm's statement finds other tables under the same names: its own rows, and the
+public history without members and order numbers.
 
 What cannot be barred here is memory that a single value takes (`replace` of long texts, say): that
 wants a process of its own with a limit set by the operating system.
@@ -105,11 +106,11 @@ class QueryService:
     def __init__(self, store: Store, limits: QueryLimits | None = None) -> None:
         """Learn the public tables and the functions that may be called."""
         self._limits = limits or QueryLimits()
-        self._reader = store.cursor()  # Never at work itself: any thread may take a cursor of it.
+        self._store = store
         names = {column.table for column in describe(store)}
         self._firm_tables = frozenset({(name,) for name in names} | _CATALOGUE)
         self._tables = self._firm_tables | {("main", name) for name in names}
-        functions = self._reader.cursor().execute(statement("query_functions")).fetchall()
+        functions = store.cursor().execute(statement("query_functions")).fetchall()
         self._functions = frozenset(name for (name,) in functions)
 
     def answer(
@@ -123,7 +124,7 @@ class QueryService:
         if len(sql) > self._limits.text_letters:
             remedy = f"send at most {self._limits.text_letters} letters"
             return QueryRefused("too_long", "sql", f"{len(sql)} letters", remedy)
-        cursor = self._reader.cursor()
+        cursor = self._store.cursor()
         try:
             with _deadline(cursor, self._limits.timeout_ms):
                 if viewer is not None:

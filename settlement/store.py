@@ -116,6 +116,7 @@ class Store:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take over a connection to a database that has the schema; `open` makes one."""
         self._connection = connection
+        self._reader = connection.cursor()  # Never at work itself, so any thread may ask it for more.
         self._events = np.zeros(4096, EVENT)
         self._effects = np.zeros(4096, EFFECT)
         self._count = 0
@@ -164,11 +165,12 @@ class Store:
 
     def close(self) -> None:
         """Close the file. What was added and not flushed is forgotten; the journal still has it."""
+        self._reader.close()
         self._connection.close()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Return a connection of its own for a reader, which may work in another thread."""
-        return self._connection.cursor()
+        """Return a connection of its own for a reader, who may ask for it in another thread."""
+        return self._reader.cursor()
 
     @property
     def watermark(self) -> Watermark:

@@ -89,11 +89,13 @@ class Link:
     It is the client's seam: a venue in the same process is reached by a link with another `turn`.
     """
 
+    is_up = False
+    _is_reached = False
+    _was_up = False
+    _is_denied = False
+
     def __init__(self, endpoint: str, profile: Profile, options: Options) -> None:
         self.endpoint = endpoint
-        self.is_up = False
-        self.is_reached = False
-        self._is_denied = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = _dealer(self._context, profile, options)
         self._monitor = self._socket.get_monitor_socket(
@@ -142,11 +144,16 @@ class Link:
                 f"{self.endpoint} did not answer {what} in time",
                 remedy="ask again, with a longer timeout",
             )
-        if self.is_reached:
+        if self._was_up:
             return ConnectionLost(
-                f"{self.endpoint} is reached, but no session with it came about or it was lost",
+                f"the connection to {self.endpoint} was lost and has not come back",
+                remedy="try again: it is made anew as soon as the venue is there",
+            )
+        if self._is_reached:
+            return ConnectionLost(
+                f"something listens at {self.endpoint}, but does not speak under the venue's key",
                 field="server_key",
-                remedy="see that the profile's server_key is the venue's; then try again",
+                remedy="see that the profile's server_key and endpoint are of the same venue",
             )
         return ConnectionLost(
             f"nothing answers at {self.endpoint}",
@@ -160,12 +167,12 @@ class Link:
         while int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self.is_up = True
+                self.is_up = self._was_up = True
                 conversation.linked()
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self._is_denied = True
             elif event == zmq.EVENT_CONNECTED:
-                self.is_reached = True
+                self._is_reached = True
             elif event == zmq.EVENT_DISCONNECTED and self.is_up:
                 self.is_up = False
                 conversation.cut()

@@ -144,9 +144,7 @@ class Rules:
                     for each in self.orders.values()
                     if each.state is OrderState.OPEN
                 ]
-                return Orders(
-                    number, self.sequence, b"".join(REPORT_STRUCT.pack(*each) for each in reports)
-                )
+                return Orders(number, self.sequence, b"".join(REPORT_STRUCT.pack(*each) for each in reports))
             case AskStatus():
                 return Status(number, self.sequence, NOW, NOW, 2, 3, 0, self.trades, 0, 1, ())
             case Decide(act=Deposit(amount=amount), why=why):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import exchange
 from exchange.client import errors
 
+ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"numba", "duckdb", "numpy", "pyarrow", "polars", "pandas"}
 LOADED = "import sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
 
 
 def loaded_by(code: str) -> set[str]:
     run = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{LOADED}"], check=True, capture_output=True, text=True
+        [sys.executable, "-c", f"{code}\n{LOADED}"], check=True, capture_output=True, text=True, cwd=ROOT
     )
     return set(run.stdout.split())
 

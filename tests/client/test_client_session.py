@@ -138,9 +138,7 @@ def test_a_welcome_to_an_older_logon_is_not_heard(line):
 
 def test_another_version_is_not_understood(line):
     welcome = line.rules.welcome(2)
-    newer = Welcome(
-        **{name: getattr(welcome, name) for name in welcome.__struct_fields__} | {"version": 9}
-    )
+    newer = Welcome(**{name: getattr(welcome, name) for name in welcome.__struct_fields__} | {"version": 9})
     line.session.linked()
     with pytest.raises(ProtocolBroken, match="the venue speaks version 9, this client 1"):
         line.session.receive(encode(newer))
@@ -321,9 +319,7 @@ def test_a_cancel_is_answered_with_the_order_as_it_ended(line):
 
 
 def test_a_cancel_of_an_order_placed_elsewhere_tells_what_it_was(line):
-    (accepted,) = line.rules.new(
-        Command(kind=0, client_id=b"theirs", price=5, quantity=9, sent_at=1)
-    )
+    (accepted,) = line.rules.new(Command(kind=0, client_id=b"theirs", price=5, quantity=9, sent_at=1))
     line.rules.fill(accepted.order, 5, 2)
     order = line.cancel(accepted.order)
     assert (order.client_id, order.price, order.quantity, order.filled) == ("theirs", 5, 9, 2)
@@ -362,9 +358,7 @@ def test_a_refusal_goes_to_its_question(line):
     line.talk()
     with pytest.raises(RequestRefused) as caught:
         asked.result()
-    assert str(caught.value) == (
-        "the venue refused amount '0' (amount_not_positive): give an amount above 0"
-    )
+    assert str(caught.value) == ("the venue refused amount '0' (amount_not_positive): give an amount above 0")
 
 
 def test_a_message_that_the_venue_cannot_read_is_a_fault_of_the_conversation(line):

@@ -54,9 +54,7 @@ def test_a_subsidised_buy_lasts_for_the_day_unless_told_otherwise(qwen):
     assert qwen.buy(1, **told, time_in_force=TimeInForce.IOC).time_in_force is TimeInForce.IOC
 
 
-@pytest.mark.parametrize(
-    "limit", ["12.35", "12.3500", Decimal("12.35"), Decimal("1235e-2"), 123_500]
-)
+@pytest.mark.parametrize("limit", ["12.35", "12.3500", Decimal("12.35"), Decimal("1235e-2"), 123_500])
 def test_a_price_is_yuan_as_text_or_decimal_and_hao_as_an_int(qwen, limit):
     assert qwen.buy(1, limit=limit).price == 123_500
 
@@ -110,9 +108,7 @@ def test_an_order_stays_within_what_one_may_amount_to(qwen):
 
 
 def test_a_time_in_force_has_a_name(qwen):
-    with pytest.raises(
-        BadInput, match="time_in_force 'forever' is unknown: use one of gtc, day, ioc"
-    ):
+    with pytest.raises(BadInput, match="time_in_force 'forever' is unknown: use one of gtc, day, ioc"):
         qwen.buy(1, limit="1", time_in_force="forever")
 
 
@@ -139,9 +135,7 @@ def test_a_symbol_that_is_not_listed_brings_up_those_that_look_like_it(instrumen
 
 def test_an_instrument_tells_its_units(qwen):
     assert (qwen.symbol, qwen.tick) == ("QWEN3-MAX", 100)
-    assert qwen.units == (
-        "1 lot = 1,000,000 weighted token units; prices in hao (0.0001 yuan) per lot"
-    )
+    assert qwen.units == ("1 lot = 1,000,000 weighted token units; prices in hao (0.0001 yuan) per lot")
     assert repr(qwen) == "Instrument('QWEN3-MAX', tick=100, phase='continuous')"
 
 

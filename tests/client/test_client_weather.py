@@ -66,9 +66,7 @@ class Weather:
 
     def carry_out(self) -> None:
         if self.out:
-            self.back += [
-                frame for _, frame in self.rules.take(self.link_number, self.out.popleft())
-            ]
+            self.back += [frame for _, frame in self.rules.take(self.link_number, self.out.popleft())]
 
     def carry_back(self) -> None:
         if self.back:

@@ -39,11 +39,7 @@ class Played(NamedTuple):
 
 
 class Difference(AssertionError):
-    """Engine and twin part, at the command `sequence`."""
-
-    def __init__(self, sequence: int, told: str) -> None:
-        super().__init__(told)
-        self.sequence = sequence
+    """Engine and twin part."""
 
 
 def main() -> int:
@@ -61,9 +57,7 @@ def main() -> int:
     return 0
 
 
-def play_seed(
-    seed: int, commands: int, ledger: Callable[[], ReferenceLedger] = ReferenceLedger
-) -> Played:
+def play_seed(seed: int, commands: int, ledger: Callable[[], ReferenceLedger] = ReferenceLedger) -> Played:
     """Play the random flow of `seed`, cut into batches by chance."""
     again = f"tests/engine/differential.py --seed {seed} --commands {commands}"
     batches = cut([*Flow(seed).steps(commands)], random.Random(seed))
@@ -90,7 +84,8 @@ def play(batches: Iterable[Sequence[Step]], twin: Twin, again: str = "") -> Play
         stands = stand_of(engine), twin.stand()
         if stands[0] != stands[1]:
             told = [f"\n  engine {one}\n  twin {two}" for one, two in zip(*stands, strict=True) if one != two]
-            raise Difference(engine.sequence, f"they stand differently:{''.join(told)}\nto repeat: {again}")
+            where = f"after command {engine.sequence}"
+            raise Difference(f"{where} they stand differently:{''.join(told)}\nto repeat: {again}")
         outcomes.update(map(outcome_of, said))
         for result in outcome.acts:
             act = batch[result.row].act
@@ -134,7 +129,6 @@ def difference_of(
     )
     engine, twin = ("".join(f"\n    {one}" for one in told_of(side, sequence)) for side in (said, expected))
     return Difference(
-        sequence,
         f"engine and twin part at command {sequence}:\n  {batch[sequence - first].command}\n"
         f"  engine:{engine}\n  twin:{twin}\nto repeat: {again}",
     )

@@ -26,7 +26,17 @@ from exchange.protocol.records import Command
 from matching.vocabulary import NO_SLOT, NOTIONAL_MAX, PRICE_MAX, CommandKind, Side, TimeInForce
 from settlement.classes import KINDS
 from settlement.terms import ProgrammeTerms, Rate
-from tests.engine.market import GRANT, INSTRUMENTS, NOON, VOUCHER, Step, act_step, founding, instrument
+from tests.engine.market import (
+    GRANT,
+    INSTRUMENTS,
+    MEMBERS,
+    NOON,
+    VOUCHER,
+    Step,
+    act_step,
+    founding,
+    instrument,
+)
 
 IDS_PER_MEMBER = 40
 """How many ids the engine remembers beside a flow: few, so that some are forgotten."""
@@ -34,18 +44,22 @@ IDS_PER_MEMBER = 40
 DAY_NS = 86_400 * 10**9
 SECOND_NS = 10**9
 
-JUMBO = instrument("JUMBO", "agent", "YUN", 10**13, 10**6, domestic=True)
-"""A lot for a billion yuan: amounts here come near to what int64 can hold."""
+JUMBO = instrument("JUMBO", "agent", "YUN", 10**14, 10**7, domestic=True)
+"""A lot for ten billion yuan: amounts here come near to what int64 can hold."""
+
+RICH = ("YUN", "BOB", "CAT", "DAN")
+RICH_MONEY = 2**57
+RICH_LIMIT = 2**60
 
 JUMBO_GRANT = ProgrammeTerms(
     code="JUMBO-GRANT",
     version=1,
     fiscal_year=2026,
-    budget=10**17,
-    rates=(Rate(rate=9_999, sizes=("large",), kinds=("agent",)),),
+    budget=10**18,
+    rates=(Rate(rate=9_999, kinds=("agent",)),),
     ceiling=700,
-    order_cap=3 * 10**15,
-    group_cap=3 * 10**16,
+    order_cap=5 * 10**15,
+    group_cap=10**17,
     valid_from=date(2026, 1, 1),
     valid_through=date(2027, 12, 31),
 )
@@ -90,18 +104,18 @@ class Flow:
             yield self.numbered_step(self.step())
 
     def founding(self) -> Iterator[Act]:
-        for act in founding():
+        wide = {"notional_max": RICH_LIMIT, "turnover_max": RICH_LIMIT}
+        members = [msgspec.structs.replace(one, **wide) if one.member in RICH else one for one in MEMBERS]
+        for act in founding(members):
             yield act
             self.note(act)
-        rich = 2**56
         extra: tuple[Act, ...] = (
             ListInstruments((JUMBO,)),
             SetCapacity("JUMBO", 10**6),
             Issue("JUMBO", 100_000),
             SetFees("agent", maker=7, taker=3),
             DefineProgramme(JUMBO_GRANT),
-            Deposit("CAT", rich),
-            Deposit("YUN", rich),
+            *(Deposit(name, RICH_MONEY) for name in RICH),
         )
         for act in extra:
             yield act
@@ -154,12 +168,16 @@ class Flow:
         member = chance.choice((*self.traders, self.names.index("LIM")))
         if is_sell and chance.random() < 0.6:
             member = self.names.index(listed.provider)
+        elif listed is JUMBO and chance.random() < 0.8:
+            member = self.names.index(chance.choice(RICH))
         step = max(listed.list_price // 25 // listed.tick, 1) * listed.tick
         around = listed.list_price // listed.tick * listed.tick + step * chance.randint(-4, 5)
         price = max(around + listed.tick * chance.choice((0, 0, 0, 1, -1)), listed.tick)
         programme = NO_SLOT
         if chance.random() < (0.02 if is_sell else 0.6):
             programme = chance.randrange(max(len(self.programmes) - 6, 0), len(self.programmes))
+            if listed is JUMBO:
+                programme = self.programmes.index(JUMBO_GRANT)
         usual = TimeInForce.GTC if programme == NO_SLOT else TimeInForce.DAY
         last = chance.choice((usual, usual, usual, usual, TimeInForce.DAY, TimeInForce.IOC, TimeInForce.GTC))
         self.numbered += 1
@@ -300,7 +318,7 @@ MISTAKES: tuple[Mistake, ...] = (
     lambda chance, one: one._replace(quantity=chance.choice((51, 10**6, 10**9 + 1))),
     lambda chance, one: one._replace(quantity=NOTIONAL_MAX // one.price),
     lambda chance, one: one._replace(client_id=b""),
-    lambda chance, one: one._replace(**{chance.choice(FIELDS): 1}),
+    lambda chance, one: one._replace(**{chance.choice(FIELDS): 1}),  # type: ignore[arg-type]
     lambda chance, one: one._replace(instrument=chance.choice((-1, len(LISTED), 2**31 - 1))),
     lambda chance, one: one._replace(member=chance.choice((-1, 0, 1_000, 2**31 - 1))),
     lambda chance, one: one._replace(member=chance.choice((1, 2))),

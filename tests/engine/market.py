@@ -30,10 +30,12 @@ from exchange.protocol.acts import (
     SetCapacity,
     SetFees,
     SignedAct,
+    SizeName,
 )
 from exchange.protocol.arrays import COMMAND
 from exchange.protocol.records import COMMAND_STRUCT, Command
 from exchange.server.audit import laws_broken
+from matching.layout import EVENT
 from matching.view import orders_of
 from matching.vocabulary import NO_SLOT, CommandKind, EventKind, RejectReason, Side, TimeInForce
 from settlement.layout import client_ids
@@ -41,6 +43,7 @@ from settlement.terms import ProgrammeTerms, Rate, midnight_ns
 
 NOON = midnight_ns(date(2026, 11, 21)) + 12 * 3600 * 10**9
 """When the tests begin: noon at the venue."""
+
 
 class Step(NamedTuple):
     """One command, and the act that it stands for, if any."""
@@ -55,7 +58,7 @@ def act_step(act: Act, time: int = NOON) -> Step:
 
 def batch_of(steps: Iterable[Step]) -> tuple[np.ndarray, tuple[SignedAct, ...]]:
     """Return steps as the engine takes them: rows, and the acts that travel beside."""
-    packed, acts = bytearray(), []
+    packed, acts = bytearray(), list[SignedAct]()
     for command, act in steps:
         row = command
         if act is not None:
@@ -95,8 +98,9 @@ INSTRUMENTS = (
     instrument("H100", "compute", "FAR", 9_000, 3, domestic=False),
 )
 
-YEAR_2026 = {"valid_from": date(2026, 1, 1), "valid_through": date(2026, 12, 31)}
-NOT_LARGE = ("micro", "small", "medium")
+NEW_YEAR = date(2026, 1, 1)
+YEARS_END = date(2026, 12, 31)
+NOT_LARGE: tuple[SizeName, ...] = ("micro", "small", "medium")
 
 VOUCHER = ProgrammeTerms(
     code="VOUCHER",
@@ -112,7 +116,8 @@ VOUCHER = ProgrammeTerms(
     order_cap=5_000,
     group_cap=8_000,
     regions=("HANGZHOU",),
-    **YEAR_2026,
+    valid_from=NEW_YEAR,
+    valid_through=YEARS_END,
 )
 """30 % of what is domestic or filed, 20 % otherwise; nothing above list price + 10 %."""
 
@@ -127,7 +132,8 @@ GRANT = ProgrammeTerms(
     group_cap=90_000,
     order_lots=10,
     group_lots=25,
-    **YEAR_2026,
+    valid_from=NEW_YEAR,
+    valid_through=YEARS_END,
 )
 """A token grant: all of the price, up to the list price, of 10 lots an order and 25 a group."""
 
@@ -236,7 +242,7 @@ def rows_of(events: np.ndarray, effects: np.ndarray) -> list[Said]:
         if name in {"client_id", "maker_client_id"}:
             columns.append(client_ids(effects[name]).tolist())
         else:
-            columns.append((events if name in events.dtype.names else effects)[name].tolist())
+            columns.append((events if name in (EVENT.names or ()) else effects)[name].tolist())
     return [Said(*row) for row in zip(*columns, strict=True)]
 
 

@@ -274,6 +274,19 @@ def test_the_oldest_ids_are_forgotten_and_what_was_sent_before_them_is_too_old()
     assert venue.buy("BEN", 1, "QWEN", 10, sent_at=NOON - 10**9).kinds == [EventKind.ACCEPTED]
 
 
+def test_what_was_sent_late_does_not_open_the_door_again():
+    """Ids may come out of the order in which they were sent: the latest forgotten one rules."""
+    venue = Venue(ids_per_member=1)
+    venue.time += 100
+    sent = venue.time
+    asked = [venue.new("ANN", Side.BUY, 1, "QWEN", 10, sent_at=sent - late) for late in (0, 50, 20)]
+    assert venue.ask(asked[0]).kinds == [EventKind.ACCEPTED]
+    assert venue.ask(asked[1]).kinds == [EventKind.ACCEPTED]  # the first is forgotten
+    assert [venue.ask(one).reason for one in (asked[0], asked[2])] == [RejectReason.TOO_OLD] * 2
+    assert venue.buy("ANN", 1, "QWEN", 10).kinds == [EventKind.ACCEPTED]  # the second is forgotten
+    assert [venue.ask(one).reason for one in asked] == [RejectReason.TOO_OLD] * 3
+
+
 def test_an_order_whose_id_is_forgotten_goes_on():
     venue = Venue(ids_per_member=1)
     order = venue.buy("ANN", 5, "QWEN", 1_000).order

@@ -89,6 +89,17 @@ def test_nobody_else_may_cancel_an_order(venue):
     assert venue.stand() == before
 
 
+def test_the_highest_of_the_two_fees_is_held(venue):
+    venue.decide(SetFees("model", maker=80, taker=10))
+    venue.buy("ANN", 10, "QWEN", 1_000)
+    assert venue.money("ANN") == Balance(MONEY_EACH - 10_080, held=10_080)
+    venue.sell("YUN", 10, "QWEN", 1_000)
+    assert venue.money("ANN") == Balance(MONEY_EACH - 10_080)
+    venue.sell("YUN", 10, "QWEN", 1_000)
+    venue.buy("BEN", 10, "QWEN", 1_000)
+    assert venue.money("BEN") == Balance(MONEY_EACH - 10_010)
+
+
 # --- fees --------------------------------------------------------------------------------------
 
 

@@ -23,8 +23,10 @@ from matching.vocabulary import (
 )
 from tests.matching.stories import array_of
 
+Change = dict[str, int]
+
 SOUND = Command(order=7, price=100, quantity=1, member=1, group=1)
-FAULTS = [
+FAULTS: list[tuple[Change, RejectReason]] = [
     ({"instrument": 3}, RejectReason.UNKNOWN_INSTRUMENT),
     ({"instrument": -1}, RejectReason.UNKNOWN_INSTRUMENT),
     ({"side": 2}, RejectReason.UNKNOWN_SIDE),
@@ -154,6 +156,15 @@ def test_slots_left_are_taken_again():
         book, _ = match(book, array_of([rest, rest._replace(kind=CommandKind.CANCEL)]))
     assert [int(book.counts[0][name]) for name in ("orders_used", "levels_used")] == [1, 1]
     check(book)
+
+
+@pytest.mark.xfail(reason="four orders at the largest notional, at the lowest price, sum to 2**63")
+def test_a_level_sums_whatever_is_accepted():
+    huge = SOUND._replace(price=1, quantity=NOTIONAL_MAX)
+    book, events = match(empty_book(1), array_of([huge._replace(order=n) for n in range(4)]))
+    check(book)
+    accepted = int((events["kind"] == EventKind.ACCEPTED).sum())
+    assert depth_of(book, 0, Side.BUY, 1).tolist() == [[1, accepted * NOTIONAL_MAX, accepted]]
 
 
 def test_depth_counts_lots_and_orders_from_the_best_price_on():

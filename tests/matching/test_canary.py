@@ -151,7 +151,7 @@ CHANGED_LINES = [
     ("places.py", "            gap = at\n", "            break\n"),
     ("cross.py", "half.best_key <= reach", "half.best_key < reach"),
     ("cross.py", "        other.leaves -= quantity\n", ""),
-    ("batch.py", "command.price % tick != 0", "command.price % 10 != 0"),
+    ("batch.py", "order.time_in_force == TimeInForce.DAY", "order.leaves > 3"),
 ]
 """A file of `matching`, a line in it, and what stands there instead."""
 

@@ -276,4 +276,5 @@ def a_day(tape: Tape) -> Tape:
     tape.cancel(bid)
     tape.expire(offer)
     tape.sell(BOB, 9, 130_000)
+    tape.refuse(ANN, RejectReason.PRICE_OFF_TICK, 12_345)
     return tape

@@ -35,7 +35,7 @@ def tapes(draw):
 @given(tapes())
 def test_every_entry_sums_to_zero_asset_by_asset(tape):
     postings = trade_postings(tape.events(), tape.effects())
-    sums = {}
+    sums: dict[tuple[int, int], int] = {}
     for entry, asset, amount in zip(postings["entry"], postings["asset"], postings["amount"], strict=True):
         sums[entry, asset] = sums.get((entry, asset), 0) + int(amount)
     assert set(sums.values()) == {0}

@@ -19,7 +19,7 @@ def store():
 def test_a_day_is_reported(store):
     report = settlement_report(store)
     assert report.balanced, report.differences
-    assert (report.sequence, report.trades, report.orders, report.refusals) == (13, 5, 8, 1)
+    assert (report.sequence, report.trades, report.orders, report.refusals) == (14, 5, 8, 2)
     assert report.turnover == 6_600_000 + 545_000 + 640_000
     assert report.fees == 1650 + 660 + 550 + 220 + 1100 + 440 + 272 + 109 + 320 + 128
     assert (report.subsidy, report.subsidised_trades) == (1_320_000, 2)
