@@ -221,15 +221,15 @@ class Flow:
         old = self.long_ago if self.long_ago and chance.random() < 0.3 else self.sent
         command = chance.choice(old).command._replace(time=self.time)
         sort = chance.random()
+        other = self.order()._replace(member=command.member, client_id=command.client_id)
         if sort < 0.3:
-            other = self.order()
-            return other._replace(member=command.member, client_id=command.client_id)
+            return other
         if sort < 0.4:
             return command._replace(sent_at=self.time)
         if sort < 0.5:
             return command._replace(member=chance.choice(self.traders))
         if sort < 0.6:
-            return chance.choice(MISTAKES)(chance, command)
+            return chance.choice(MISTAKES)(chance, other)
         return command
 
     # --- acts ----------------------------------------------------------------------------------
