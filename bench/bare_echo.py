@@ -26,12 +26,16 @@ def main() -> None:
     router.setsockopt(zmq.CURVE_SERVER, 1)
     router.setsockopt(zmq.CURVE_SECRETKEY, secret.encode())
     router.setsockopt(zmq.LINGER, 0)
+    router.setsockopt(zmq.SNDHWM, 100_000)
+    router.setsockopt(zmq.RCVHWM, 100_000)
     router.bind("tcp://127.0.0.1:0")
     print(router.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
     offset = 0
-    while True:
+    parent = os.getppid()
+    while os.getppid() == parent:
         batch = []
-        router.poll()
+        if not router.poll(100):
+            continue
         for _ in range(BATCH):
             try:
                 session = router.recv(zmq.NOBLOCK)

@@ -30,6 +30,8 @@ def dealer(context, endpoint, server_key, public, secret):
     """Return a member's bare socket."""
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDHWM, 100_000)
+    socket.setsockopt(zmq.RCVHWM, 100_000)
     socket.setsockopt(zmq.CURVE_SERVERKEY, server_key.encode())
     socket.setsockopt(zmq.CURVE_PUBLICKEY, public.encode())
     socket.setsockopt(zmq.CURVE_SECRETKEY, secret.encode())
@@ -50,7 +52,7 @@ def frames(count, a_message, start):
                 client_id=f"b-{start + number}".encode(),
                 price=1_000_000 // 1_000 * 1_000,
                 quantity=1,
-                sent_at=now,
+                sent_at=now + number,
             )
         )
         for number in range(count)
@@ -132,8 +134,9 @@ def bench_durable(benchmark, tmp_path: Path, a_message):
                 profile.public_key,
                 profile.secret_key,
             )
-            pump(socket, messages[:half], window, answers_in)
-            seconds = benchmark.pedantic(pump, args=(socket, messages[half:], window, answers_in), rounds=1)
+            pump(socket, messages[:half], half * a_message, a_message, answers_in)
+            arguments = (socket, messages[half:], orders, a_message, answers_in)
+            seconds = benchmark.pedantic(pump, args=arguments, rounds=1)
             socket.close()
     finally:
         supervisor.stop()

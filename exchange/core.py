@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exchange.memory import key_of_id, note, recall
+from exchange.memory import SENT_AHEAD_NS_MAX, key_of_id, note, recall
 from exchange.refusing import cover_fault, detail_of, open_stake, standing_fault, static_fault
 from exchange.settling import blank_effect, settle
 from exchange.state import Core, Output
@@ -68,6 +68,9 @@ def refuse_order(core: Core, command: Row, memo: int, reason: int, output: Outpu
     blank_effect(output.effects[at], command)
     output.effects[at].detail = detail
     output.effects[at].state = OrderState.REJECTED
+    if reason == RejectReason.CLIENT_ID_INVALID:
+        for word in range(3):
+            output.effects[at].client_id[word] = 0  # it is no text, and whoever reads wants text
     if memo != NO_SLOT:
         note_order(core, command, memo, 0)
         here = core.memory.memos[memo]
@@ -100,12 +103,15 @@ def note_order(core: Core, command: Row, memo: int, order: int) -> None:
     here.filled = 0
     here.gross = 0
     here.paid = 0
+    here.fees = 0
     here.detail = 0
     here.slot = NO_SLOT
     here.instrument = command.instrument
     here.state = OrderState.OPEN
     here.reason = RejectReason.NONE
     here.side = command.side
+    here.programme = command.programme
+    here.time_in_force = command.time_in_force
 
 
 @kernel
@@ -127,8 +133,13 @@ def tell_known(core: Core, command: Row, memo: int, output: Output, at: int) -> 
     effect.filled = here.filled
     effect.gross = here.gross
     effect.paid = here.paid
+    effect.fee = here.fees
+    effect.programme = here.programme
+    effect.time_in_force = here.time_in_force
     if here.state == OrderState.OPEN:
         stake = core.ledger.stakes[here.slot]
+        effect.fee = stake.fees
+        effect.subsidy = stake.reserved
         event.leaves = core.book.orders[here.slot].leaves
         effect.filled = here.quantity - event.leaves
         effect.gross = stake.maker_gross + stake.taker_gross
@@ -140,7 +151,7 @@ def tell_known(core: Core, command: Row, memo: int, output: Output, at: int) -> 
 def new_order(core: Core, command: Row, order: int, output: Output, at: int) -> int:
     """Take a new order through every step: known, sound, allowed, covered; held, crossed, settled."""
     reason = static_fault(core, command)
-    if reason == RejectReason.UNKNOWN_MEMBER or reason == RejectReason.CLIENT_ID_MISSING:
+    if reason == RejectReason.UNKNOWN_MEMBER or reason == RejectReason.CLIENT_ID_INVALID:
         return refuse_order(core, command, NO_SLOT, reason, output, at)
     key = key_of_id(command.member, command.client_id)
     memo = recall(core.memory, command.member, command.client_id, key)
@@ -148,8 +159,9 @@ def new_order(core: Core, command: Row, order: int, output: Output, at: int) -> 
         return tell_known(core, command, memo, output, at)
     if command.sent_at <= core.memory.recalls[command.member].horizon:
         return refuse_order(core, command, NO_SLOT, RejectReason.TOO_OLD, output, at)
-    sent_at = min(command.sent_at, command.time)
-    memo = note(core.memory, command.member, command.client_id, key, sent_at)
+    if command.sent_at > command.time + SENT_AHEAD_NS_MAX:
+        return refuse_order(core, command, NO_SLOT, RejectReason.CLOCK_AHEAD, output, at)
+    memo = note(core.memory, command.member, command.client_id, key, command.sent_at)
     if reason == RejectReason.NONE:
         reason = standing_fault(core, command)
     if reason == RejectReason.NONE:
@@ -186,8 +198,9 @@ def stake_order(core: Core, command: Row, memo: int, output: Output, at: int) ->
 @kernel
 def cancel_order(core: Core, command: Row, output: Output, at: int) -> int:
     """Cancel a member's own order; release what it had at stake."""
-    if not 0 < command.member < core.ledger.totals[0].members:
-        return refuse_order(core, command, NO_SLOT, RejectReason.UNKNOWN_MEMBER, output, at)
+    reason = static_fault(core, command)
+    if reason != RejectReason.NONE:
+        return refuse_order(core, command, NO_SLOT, reason, output, at)
     end = cancel(core.book, fill_form(core, command, command.order), output.events, at)
     if output.events[at].kind == EventKind.REJECTED:
         reason = output.events[at].reason

@@ -33,6 +33,10 @@ from settlement.layout import HOUSE, LISTING, MONEY
 from settlement.rows import Happened, InstrumentRow, MemberRow, Posting
 from settlement.terms import AMOUNT_MAX
 
+MONEY_MAX = 2**62
+"""Most money, in hao, that may ever be brought in: 460 trillion yuan. Balances, holds and sums of them
+then stay within int64, whoever holds it."""
+
 _PUBLIC_KEY_CHARACTERS = 40
 
 _LIMITS = ("open_orders_max", "quantity_max", "notional_max", "turnover_max")
@@ -90,6 +94,8 @@ class Decision:
         symbols = [instrument.symbol for instrument in act.instruments]
         if len(set(symbols)) < len(symbols) or any(symbol in known for symbol in symbols):
             return RejectReason.ALREADY_EXISTS
+        if not all(symbols):
+            return RejectReason.TERMS_INVALID
         for instrument in act.instruments:
             if instrument.provider not in self.registry.member_numbers:
                 return RejectReason.UNKNOWN_MEMBER
@@ -159,7 +165,7 @@ class Decision:
         member["group"] = registry.group_number(act.group or act.member)
         member["region"] = registry.region_number(act.region)
         member["role"] = Role[act.role.upper()] if index else Role.HOUSE
-        member["size"] = Size[act.size.upper()]
+        member["firm_size"] = Size[act.size.upper()]
         member["domestic_only"] = act.domestic_only
         for limit in _LIMITS:
             member[limit] = getattr(act, limit)
@@ -200,6 +206,8 @@ class Decision:
             return RejectReason.ALREADY_EXISTS
         if terms.fault():
             return RejectReason.TERMS_INVALID
+        if not self.may_bring_in(terms.budget):
+            return RejectReason.AMOUNT_OUT_OF_RANGE
         if len(set(registry.regions) | set(terms.regions)) > REGIONS_MAX:
             return RejectReason.CAPACITY_EXCEEDED
         index = registry.add_programme(terms)
@@ -211,12 +219,13 @@ class Decision:
             )
         )
         self.core.ledger.totals["programmes"] = index + 1
+        self.core.ledger.totals["brought_in"] += terms.budget
         programme = self.core.ledger.programmes[index]
         for field in ("budget", "ceiling", "order_cap", "group_cap", "order_lots", "group_lots"):
             programme[field] = getattr(terms, field)
         programme["uncommitted"] = terms.budget
         programme["valid_from"], programme["valid_until"] = terms.valid_ns()
-        programme["regions"] = sum(1 << registry.region_number(name) for name in terms.regions)
+        programme["regions"] = sum(1 << registry.region_number(name) for name in set(terms.regions))
         programme["fiscal_year"] = terms.fiscal_year
         programme["terms_version"] = terms.version
         self.core.ledger.rates[index] = terms.rate_table()
@@ -228,13 +237,17 @@ class Decision:
         """Add money that a member has paid in to what it may spend."""
         if act.member not in self.registry.member_numbers:
             return RejectReason.UNKNOWN_MEMBER
-        account = self.money_of(self.registry.member_numbers[act.member])
-        if not 0 < act.amount <= AMOUNT_MAX - int(account["available"]):
-            return RejectReason.AMOUNT_NOT_POSITIVE
-        account["available"] += act.amount
+        if not 0 < act.amount <= AMOUNT_MAX or not self.may_bring_in(act.amount):
+            return RejectReason.AMOUNT_OUT_OF_RANGE
+        self.money_of(self.registry.member_numbers[act.member])["available"] += act.amount
+        self.core.ledger.totals["brought_in"] += act.amount
         member = self.registry.member_numbers[act.member]
         self.post("deposit", (member, "free", MONEY, act.amount), (HOUSE, "outside", MONEY, -act.amount))
         return RejectReason.NONE
+
+    def may_bring_in(self, amount: int) -> bool:
+        """Tell whether the ledger can hold so much money more: no balance then leaves int64."""
+        return amount <= MONEY_MAX - int(self.core.ledger.totals[0]["brought_in"])
 
     def money_of(self, member: int) -> Row:
         """Return the row of a member's money account."""
@@ -258,7 +271,7 @@ class Decision:
         if index is None:
             return RejectReason.UNKNOWN_INSTRUMENT
         if act.lots <= 0:
-            return RejectReason.AMOUNT_NOT_POSITIVE
+            return RejectReason.AMOUNT_OUT_OF_RANGE
         listing = self.core.ledger.listings[index]
         if act.lots > int(listing["capacity"]) - int(listing["issued"]):
             return RejectReason.CAPACITY_EXCEEDED

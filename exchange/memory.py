@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from matching.kernel import kernel, scrambled
+from matching.kernel import kernel, lowest_bit, scrambled
 from matching.places import empty_places, forget, home_of, remember
 from matching.vocabulary import NO_SLOT
 
@@ -28,15 +28,17 @@ MEMO = np.dtype(
         ("filled", "<i8"),
         ("gross", "<i8"),
         ("paid", "<i8"),
+        ("fees", "<i8"),
         ("detail", "<i8"),
         ("member", "<i4"),
         ("newer", "<i4"),
         ("slot", "<i4"),
         ("instrument", "<i4"),
+        ("programme", "<i4"),
         ("state", "u1"),
         ("reason", "u1"),
         ("side", "u1"),
-        ("unused", "u1", (5,)),
+        ("time_in_force", "u1"),
     ]
 )
 """One client id: its order, the order's slot while it is open, and how it ended; `newer` is the next
@@ -48,6 +50,15 @@ RECALL = np.dtype(
 """One member's ids, oldest to newest. Nothing sent at or before `horizon` is taken any more."""
 
 USED = np.dtype([("memos", "<i4"), ("ids_max", "<i4")])
+
+
+SENT_AHEAD_NS_MAX = 60 * 10**9
+"""How far ahead of the venue's a member's clock may be. What it sends is dated by it, and an id dated
+far ahead would, once forgotten, make everything that follows too old."""
+
+_HIGH_BITS = 0x8080808080808080 - 2**64
+_LOW_BITS = 0x0101010101010101
+"""Of each byte of a word: a byte is zero where subtracting one borrows from it."""
 
 
 class Memory(NamedTuple):
@@ -69,6 +80,22 @@ def empty_memory(ids_max: int = IDS_PER_MEMBER) -> Memory:
         recalls=np.zeros(16, RECALL),
         used=used,
     )
+
+
+@kernel
+def is_text(words: np.ndarray) -> bool:
+    """Tell whether a client id is 1 to 24 ASCII characters, and nothing but zeros behind them."""
+    ended = False
+    for at in range(3):
+        word = words[at]
+        if word & _HIGH_BITS != 0 or (ended and word != 0):
+            return False
+        gaps = (word - _LOW_BITS) & ~word & _HIGH_BITS
+        if gaps != 0:
+            ended = True
+            if word >> (lowest_bit(gaps) - 7) != 0:
+                return False
+    return words[0] & 0xFF != 0
 
 
 @kernel

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from exchange.memory import is_text
 from exchange.state import Core
 from matching.batch import fault_of
 from matching.kernel import kernel
 from matching.layout import Row
-from matching.vocabulary import NO_SLOT, NOTIONAL_MAX, PRICE_MAX, CommandKind, RejectReason, Role, Side
+from matching.vocabulary import (
+    NO_SLOT,
+    NOTIONAL_MAX,
+    PRICE_MAX,
+    QUANTITY_MAX,
+    CommandKind,
+    RejectReason,
+    Role,
+    Side,
+)
 from settlement.balances import account_of, most_it_costs
 from settlement.programmes import barred, plan
 
@@ -31,11 +41,12 @@ def static_fault(core: Core, command: Row) -> int:
     if not 0 < command.member < core.ledger.totals[0].members:
         return RejectReason.UNKNOWN_MEMBER
     if command.kind == CommandKind.CANCEL:
-        return RejectReason.NONE
+        is_named = command.client_id[0] == 0 or is_text(command.client_id)
+        return RejectReason.NONE if is_named else RejectReason.CLIENT_ID_INVALID
     if command.kind != CommandKind.NEW:
         return RejectReason.UNKNOWN_KIND
-    if command.client_id[0] == 0:
-        return RejectReason.CLIENT_ID_MISSING
+    if not is_text(command.client_id):
+        return RejectReason.CLIENT_ID_INVALID
     if not is_bare(command):
         return RejectReason.FIELD_NOT_SUPPORTED
     return fault_of(core.book, command)
@@ -120,6 +131,8 @@ def detail_of(core: Core, command: Row, reason: int) -> int:
         return PRICE_MAX
     if reason == RejectReason.PRICE_OFF_TICK:
         return core.book.markets[command.instrument].tick
+    if reason == RejectReason.QUANTITY_TOO_LARGE:
+        return QUANTITY_MAX
     if reason == RejectReason.NOTIONAL_TOO_LARGE:
         return NOTIONAL_MAX // command.price
     if reason == RejectReason.CREDITS_NOT_AVAILABLE:
@@ -128,6 +141,8 @@ def detail_of(core: Core, command: Row, reason: int) -> int:
         return ledger.accounts[core.draft[0].money].available
     if reason == RejectReason.PROGRAMME_EXHAUSTED:
         return max(core.draft[0].subsidy_max, 0)
+    if reason == RejectReason.CLOCK_AHEAD:
+        return command.sent_at - command.time
     if not 0 < command.member < ledger.totals[0].members:
         return 0
     member = ledger.members[command.member]

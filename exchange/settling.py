@@ -153,3 +153,4 @@ def close(core: Core, slot: int, unfilled: int, state: int) -> None:
         memo.filled = order.quantity - unfilled
         memo.gross = stake.maker_gross + stake.taker_gross
         memo.paid = stake.paid
+        memo.fees = stake.fees

@@ -28,7 +28,7 @@ from exchange.server.sequencer import Sequencer
 from settlement.terms import VENUE_ZONE
 
 OPENING = datetime(2026, 1, 5, 9, 30, tzinfo=VENUE_ZONE)
-"""When the fake clock starts: a Monday morning, before any time at which a client could send."""
+"""When the fake clock starts: a Monday morning."""
 
 STEP_NS = 1_000_000
 """How far the fake clock moves with every message that the venue takes in: a millisecond."""
@@ -84,7 +84,7 @@ class Exchange:
     def connect(self, member: str) -> SyncExchange:
         """Return a member's client, the same as on a network."""
         link = LocalLink(self, member)
-        client = SyncExchange(link, lambda: link)
+        client = SyncExchange(link, lambda: link, self.clock)
         client.refresh()
         return client
 

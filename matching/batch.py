@@ -20,10 +20,12 @@ from matching.kernel import kernel
 from matching.layout import COMMAND, EVENT, Book, Row, grown
 from matching.levels import NODES_PER_ORDER_MAX
 from matching.places import empty_places, find, remember
+from matching.view import next_level
 from matching.vocabulary import (
     NO_SLOT,
     NOTIONAL_MAX,
     PRICE_MAX,
+    QUANTITY_MAX,
     CommandKind,
     EventKind,
     OrderType,
@@ -58,6 +60,8 @@ def fault_of(book: Book, command: Row) -> int:
         return RejectReason.PRICE_OFF_TICK
     if command.quantity <= 0:
         return RejectReason.QUANTITY_NOT_POSITIVE
+    if command.quantity > QUANTITY_MAX:
+        return RejectReason.QUANTITY_TOO_LARGE
     if command.quantity > NOTIONAL_MAX // command.price:
         return RejectReason.NOTIONAL_TOO_LARGE
     if book.markets[command.instrument].phase != Phase.CONTINUOUS:
@@ -77,11 +81,22 @@ def is_known_time_in_force(time_in_force: int) -> bool:
 
 @kernel
 def end_day(book: Book, events: np.ndarray, at: int) -> int:
-    """Let every order that lasts for the trading day expire, in the order of its slot."""
-    for slot in range(book.counts[0].orders_used):
-        order = book.orders[slot]
-        if order.leaves > 0 and order.time_in_force == TimeInForce.DAY:
-            at = withdraw(book, slot, EventKind.EXPIRED, RejectReason.NONE, events, at)
+    """Let every order that lasts for the trading day expire.
+
+    Instrument by instrument, bids before asks, each half in price-time priority: an order that
+    follows from the book as everybody sees it, and from nothing else.
+    """
+    for half_index in range(len(book.halves)):
+        level = book.halves[half_index].best
+        while level != NO_SLOT:
+            worse = next_level(book, level)
+            slot = book.levels[level].first
+            while slot != NO_SLOT:
+                behind = book.orders[slot].behind
+                if book.orders[slot].time_in_force == TimeInForce.DAY:
+                    at = withdraw(book, slot, EventKind.EXPIRED, RejectReason.NONE, events, at)
+                slot = behind
+            level = worse
     return at
 
 
@@ -118,6 +133,8 @@ def run(book: Book, commands: np.ndarray, start: int, events: np.ndarray) -> tup
         before = at
         if command.kind == CommandKind.NEW:
             reason = fault_of(book, command)
+            if reason == RejectReason.NONE and command.order <= 0:
+                reason = RejectReason.ORDER_NOT_POSITIVE
             if reason == RejectReason.NONE and find(book.places, command.order) != NO_SLOT:
                 reason = RejectReason.DUPLICATE_ORDER
             if reason == RejectReason.NONE:

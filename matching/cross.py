@@ -64,7 +64,8 @@ def related(book: Book, taker: int, maker: int) -> bool:
     """Tell whether a subsidised buy would meet a sell of its own group (no programme pays for that)."""
     one = book.orders[taker]
     other = book.orders[maker]
-    return one.group == other.group and (one.subsidised != 0 or other.subsidised != 0)
+    subsidised = one.subsidised if one.side == Side.BUY else other.subsidised
+    return subsidised != 0 and one.group == other.group
 
 
 @kernel

@@ -20,6 +20,7 @@ from matching.vocabulary import (
     NO_SLOT,
     NOTIONAL_MAX,
     PRICE_MAX,
+    QUANTITY_MAX,
     CommandKind,
     Side,
     TimeInForce,
@@ -40,8 +41,6 @@ _SHARES = {
     CommandKind.END_DAY: 0.001,
     255: 0.009,
 }
-_LARGE_PRICE = 100_000
-"""From this price on a tape tries the largest quantities: at lower ones they sum beyond int64."""
 
 
 def random_flow(
@@ -55,9 +54,10 @@ def random_flow(
     """Return a tape of everything that may be asked, rightly or wrongly.
 
     All kinds, sides and times in force; prices that jump a thousandfold from stretch to stretch;
-    bad prices, quantities and instruments; ids used twice; cancels of what is gone, and of other
-    members' orders; subsidised orders among small groups; ends of the day. `ticks` are the
-    instruments' tick sizes, repeated as needed. Made by columns: half a microsecond a command.
+    bad prices, quantities, instruments and ids, and the last that are good; ids used twice; cancels
+    of what is gone, and of other members' orders; subsidised orders among small groups; ends of the
+    day. `ticks` are the instruments' tick sizes, repeated as needed. Made by columns: half a
+    microsecond a command.
     """
     rng = np.random.default_rng(seed)
     tape = np.zeros(commands, COMMAND)
@@ -119,12 +119,12 @@ def _set_orders(rng: Generator, tape: np.ndarray) -> None:
 def _spoil(rng: Generator, tape: np.ndarray, grid: np.ndarray) -> None:
     """Overwrite a few fields with what must be refused, and with the last that must not be."""
     room = NOTIONAL_MAX // tape["price"]
-    is_large = tape["price"] >= _LARGE_PRICE
-    _overwrite(rng, tape["quantity"], 0.002, np.where(is_large, room, 1))
-    _overwrite(rng, tape["quantity"], 0.004, room + 1)
-    _overwrite(rng, tape["quantity"], 0.004, [0, -1, _INT64.min, _INT64.max])
+    _overwrite(rng, tape["quantity"], 0.002, np.minimum(room, QUANTITY_MAX))
+    _overwrite(rng, tape["quantity"], 0.004, np.minimum(room, QUANTITY_MAX) + 1)
+    _overwrite(rng, tape["quantity"], 0.004, [0, -1, QUANTITY_MAX, QUANTITY_MAX + 1, _INT64.min, _INT64.max])
     _overwrite(rng, tape["price"], 0.004, [0, -1, PRICE_MAX, PRICE_MAX + 1, _INT64.min, _INT64.max])
     _overwrite(rng, tape["price"], 0.004, tape["price"] + np.maximum(1, grid // 2))
+    _overwrite(rng, tape["order"], 0.004, [0, -1, _INT64.min, _INT64.max])
     _overwrite(rng, tape["instrument"], 0.006, [-1, _INT32.max, _INT32.min, 10_000])
     _overwrite(rng, tape["side"], 0.004, [2, 3, 255])
     _overwrite(rng, tape["type"], 0.004, [250, 255])

@@ -11,6 +11,11 @@ PLACE = np.dtype([("id", "<i8"), ("slot", "<i4"), ("unused", "u1", (4,))])
 """One place of a table. A slot of `NO_SLOT` marks an empty place."""
 
 
+_LOW_31 = 2**31 - 1
+_GOLDEN = 0x9E3779B1
+"""An odd number near 2**32 / golden ratio (Knuth, volume 3, 6.4)."""
+
+
 def empty_places(size: int) -> np.ndarray:
     """Return an empty table; `size` is a power of two, and twice what will stand in it."""
     places = np.zeros(size, PLACE)
@@ -20,8 +25,14 @@ def empty_places(size: int) -> np.ndarray:
 
 @kernel
 def home_of(key: int, mask: int) -> int:
-    """Return where an id is looked for first. Ids that follow one another lie side by side."""
-    return (key ^ (key >> 17) ^ (key >> 34)) & mask
+    """Return where an id is looked for first: four neighbouring ids share a line of the cache.
+
+    Without the scattering, new ids that came round to a dense run of old ones cost 25 µs a command;
+    with it but without the lines, a large book costs a cache miss an id. No product leaves int64.
+    """
+    line = key >> 2
+    product = ((line ^ (line >> 31)) & _LOW_31) * _GOLDEN
+    return (((product ^ (product >> 31)) << 2) | (key & 3)) & mask
 
 
 @kernel

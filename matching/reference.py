@@ -27,6 +27,7 @@ from matching.vocabulary import (
     NO_SLOT,
     NOTIONAL_MAX,
     PRICE_MAX,
+    QUANTITY_MAX,
     CommandKind,
     EventKind,
     OrderType,
@@ -98,8 +99,6 @@ class Order:
     subsidised: bool
     entry: int
     """Counts the accepted orders: of two at one price, the lower entry goes first."""
-    peg: int
-    """Which of the book's pegs the order hangs on: see `ReferenceBook.end_day`."""
 
 
 class Book(NamedTuple):
@@ -124,12 +123,9 @@ def reaches(taker: Order, maker: Order) -> bool:
 
 
 def are_related(one: Order, other: Order) -> bool:
-    """Tell whether a subsidised buy and a sell of its own group would meet.
-
-    The flag counts on either order. A sell should never carry it: the book does not refuse one that
-    does, and then protects the buy against it.
-    """
-    return one.group == other.group and (one.subsidised or other.subsidised)
+    """Tell whether a subsidised buy and a sell of its own group would meet."""
+    buy = one if one.side == Side.BUY else other
+    return buy.subsidised and one.group == other.group
 
 
 class ReferenceBook:
@@ -144,8 +140,6 @@ class ReferenceBook:
         self.books = [Book(SortedKeyList(key=priority), SortedKeyList(key=priority)) for _ in self.markets]
         self.resting: dict[int, Order] = {}
         self.entries = count(1)
-        self.new_pegs = count(0)
-        self.vacant_pegs: list[int] = []
 
     # --- what may be asked ---------------------------------------------------------------------
 
@@ -178,8 +172,8 @@ class ReferenceBook:
         yield told(order, EventKind.ACCEPTED, order.quantity, leaves=order.leaves)
         barred = yield from self.cross(order)
         if order.leaves == 0:
-            self.vacate(order)
-        elif barred:
+            return
+        if barred:
             yield from self.end(order, EventKind.CANCELLED, RejectReason.RELATED_PARTY)
         elif order.time_in_force == TimeInForce.IOC:
             yield from self.end(order, EventKind.CANCELLED)
@@ -195,15 +189,14 @@ class ReferenceBook:
         yield from self.end(order, EventKind.CANCELLED)
 
     def end_day(self) -> Iterator[Event]:
-        """End the trading day: every DAY order that rests, in every instrument, expires.
+        """End the trading day: every DAY order that rests expires.
 
-        In which order? By peg. The book has a row of pegs and hangs each order that it accepts on
-        the peg vacated last, or on a new one at the end of the row when none is vacant; an order's
-        peg is vacated when the order leaves or is filled. The day's orders expire along the row.
+        Instrument by instrument, bids before asks, each half in its priority.
         """
-        for order in sorted(self.resting.values(), key=lambda order: order.peg):
-            if order.time_in_force == TimeInForce.DAY:
-                yield from self.end(order, EventKind.EXPIRED)
+        for book in self.books:
+            for order in (*book.bids, *book.asks):
+                if order.time_in_force == TimeInForce.DAY:
+                    yield from self.end(order, EventKind.EXPIRED)
 
     # --- what is refused -----------------------------------------------------------------------
 
@@ -220,8 +213,10 @@ class ReferenceBook:
             (RejectReason.PRICE_TOO_LARGE, command.price > PRICE_MAX),
             (RejectReason.PRICE_OFF_TICK, command.price % market.tick != 0),
             (RejectReason.QUANTITY_NOT_POSITIVE, command.quantity <= 0),
+            (RejectReason.QUANTITY_TOO_LARGE, command.quantity > QUANTITY_MAX),
             (RejectReason.NOTIONAL_TOO_LARGE, command.price * command.quantity > NOTIONAL_MAX),
             (RejectReason.INSTRUMENT_NOT_OPEN, market.phase != Phase.CONTINUOUS),
+            (RejectReason.ORDER_NOT_POSITIVE, command.order <= 0),
             (RejectReason.DUPLICATE_ORDER, command.order in self.resting),
         )
         return next((reason for reason, is_so in ladder if is_so), RejectReason.NONE)
@@ -260,7 +255,7 @@ class ReferenceBook:
     # --- how orders come and go ----------------------------------------------------------------
 
     def order_from(self, command: Command) -> Order:
-        """Return the order that a sound command asks for, with an entry and a peg of its own."""
+        """Return the order that a sound command asks for, with an entry of its own."""
         return Order(
             id=command.order,
             price=command.price,
@@ -273,7 +268,6 @@ class ReferenceBook:
             time_in_force=command.time_in_force,
             subsidised=command.subsidised != 0,
             entry=next(self.entries),
-            peg=self.vacant_pegs.pop() if self.vacant_pegs else next(self.new_pegs),
         )
 
     def rest(self, order: Order) -> None:
@@ -286,11 +280,6 @@ class ReferenceBook:
         if self.resting.get(order.id) is order:
             self.books[order.instrument].half(order.side).remove(order)
             del self.resting[order.id]
-        self.vacate(order)
-
-    def vacate(self, order: Order) -> None:
-        """Take an order off its peg, which is the next to be used."""
-        self.vacant_pegs.append(order.peg)
 
     def end(self, order: Order, kind: EventKind, reason: RejectReason = RejectReason.NONE) -> Iterator[Event]:
         """End an order that is still open, and tell how much of it was: CANCELLED or EXPIRED."""

@@ -14,6 +14,10 @@ NO_SLOT = -1
 PRICE_MAX = 10**15
 """Largest price, in hao per lot: 100 billion yuan for one lot. Keeps tick arithmetic far from int64's end."""
 
+QUANTITY_MAX = 2**41
+"""Largest quantity of one order, in lots: two thousand billion, above the 10**12 lots of a grant of
+10**18 tokens. Four million such orders at one price still sum within int64."""
+
 NOTIONAL_MAX = 2**61
 """Largest price x quantity of one order, in hao. Leaves two bits of int64 for fees and for sums of a hold."""
 
@@ -115,9 +119,11 @@ class RejectReason(IntEnum):
     PRICE_OFF_TICK = 7
     QUANTITY_NOT_POSITIVE = 8
     NOTIONAL_TOO_LARGE = 9
-    CLIENT_ID_MISSING = 10
+    CLIENT_ID_INVALID = 10
     FIELD_NOT_SUPPORTED = 11
     DUPLICATE_ORDER = 12
+    QUANTITY_TOO_LARGE = 13
+    ORDER_NOT_POSITIVE = 14
     UNKNOWN_INSTRUMENT = 20
     UNKNOWN_MEMBER = 21
     UNKNOWN_ORDER = 22
@@ -132,7 +138,7 @@ class RejectReason(IntEnum):
     CAPACITY_EXCEEDED = 31
     ALREADY_EXISTS = 32
     TURNOVER_AT_LIMIT = 33
-    AMOUNT_NOT_POSITIVE = 34
+    AMOUNT_OUT_OF_RANGE = 34
     TERMS_INVALID = 35
     KEY_INVALID = 36
     CREDITS_NOT_AVAILABLE = 40
@@ -147,3 +153,4 @@ class RejectReason(IntEnum):
     TOO_OLD = 60
     MALFORMED = 61
     NOT_AUTHENTICATED = 62
+    CLOCK_AHEAD = 63

@@ -28,7 +28,7 @@ def share(amount: int, rate: int) -> int:
 @kernel
 def account_key(member: int, asset: int) -> int:
     """Return the id under which a member's account of an asset is noted."""
-    return member * _ASSETS_MAX + asset
+    return np.int64(member) * _ASSETS_MAX + asset
 
 
 @kernel

@@ -43,7 +43,7 @@ MEMBER = np.dtype(
         ("group", "<i4"),
         ("region", "<i4"),
         ("role", "u1"),
-        ("size", "u1"),
+        ("firm_size", "u1"),
         ("domestic_only", "u1"),
         ("blocked", "u1"),
         ("money", "<i4"),
@@ -171,6 +171,7 @@ TOTALS = np.dtype(
     [
         ("entries", "<i8"),
         ("trades", "<i8"),
+        ("brought_in", "<i8"),
         ("accounts", "<i4"),
         ("usages", "<i4"),
         ("members", "<i4"),
@@ -179,7 +180,8 @@ TOTALS = np.dtype(
         ("unused", "<i4"),
     ]
 )
-"""How many rows of each table are in use, and the last numbers given to entries and trades."""
+"""How many rows of each table are in use, the last numbers given to entries and trades, and the money, in
+hao, that deposits and programmes have brought in: all balances together never exceed it."""
 
 
 class Ledger(NamedTuple):

@@ -30,7 +30,7 @@ def rate_for(ledger: Ledger, programme: int, member: int, instrument: int) -> in
     regions = ledger.programmes[programme].regions
     if regions != 0 and (regions >> firm.region) & 1 == 0:
         return 0
-    place = place_of_rate(firm.size, listing.kind, listing.domestic, listing.filed)
+    place = place_of_rate(firm.firm_size, listing.kind, listing.domestic, listing.filed)
     return ledger.rates[programme, place]
 
 
@@ -57,7 +57,7 @@ def barred(ledger: Ledger, order: Row, now: int) -> int:
 @kernel
 def usage_key(group: int, programme: int) -> int:
     """Return the id under which what a group has used of a programme is noted."""
-    return group * _PROGRAMMES_MAX + programme
+    return np.int64(group) * _PROGRAMMES_MAX + programme
 
 
 @kernel

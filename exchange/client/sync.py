@@ -88,8 +88,11 @@ class SyncExchange:
     within its timeout where it is not.
     """
 
-    def __init__(self, link: Link, open_history: Callable[[], Link]) -> None:
+    def __init__(
+        self, link: Link, open_history: Callable[[], Link], clock: Callable[[], int] = time_ns
+    ) -> None:
         self._session = Session()
+        self._clock = clock
         self._link = link
         self._id_begin = secrets.token_hex(5)
         self._ids_made = 0
@@ -205,7 +208,7 @@ class SyncExchange:
         ids = [order.id if isinstance(order, Order) else order for order in orders]
         outcomes: list[Outcome] = []
         for at in range(0, len(ids), COMMANDS_PER_MESSAGE_MAX):
-            said = self._session.cancel(ids[at : at + COMMANDS_PER_MESSAGE_MAX], time_ns())
+            said = self._session.cancel(ids[at : at + COMMANDS_PER_MESSAGE_MAX], self._clock())
             try:
                 self._wait_for(said, timeout)
             except ExchangeError as error:
@@ -341,7 +344,7 @@ class SyncExchange:
 
     def _written(self, tickets: Sequence[OrderTicket], ids: list[bytes]) -> list[NewOrders]:
         """Return the messages that place `tickets`, all of them checked before the first is said."""
-        now, size = time_ns(), COMMANDS_PER_MESSAGE_MAX
+        now, size = self._clock(), COMMANDS_PER_MESSAGE_MAX
         return [
             self._session.write_orders(tickets[at : at + size], ids[at : at + size], now)
             for at in range(0, len(tickets), size)

@@ -25,9 +25,11 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.PRICE_OFF_TICK: Meaning("price", "give a multiple of the tick, {detail} hao"),
     RejectReason.QUANTITY_NOT_POSITIVE: Meaning("quantity", "give at least 1 lot"),
     RejectReason.NOTIONAL_TOO_LARGE: Meaning("quantity", "give at most {detail} lots at this price"),
-    RejectReason.CLIENT_ID_MISSING: Meaning("client_id", "give 1 to 24 ASCII characters"),
+    RejectReason.CLIENT_ID_INVALID: Meaning("client_id", "give 1 to 24 ASCII characters"),
     RejectReason.FIELD_NOT_SUPPORTED: Meaning("command", "leave the fields of other order types at 0"),
     RejectReason.DUPLICATE_ORDER: Meaning("order", "use an id that does not rest"),
+    RejectReason.QUANTITY_TOO_LARGE: Meaning("quantity", "give at most {detail} lots an order"),
+    RejectReason.ORDER_NOT_POSITIVE: Meaning("order", "use an id above 0"),
     RejectReason.UNKNOWN_INSTRUMENT: Meaning("instrument", "choose one that is listed"),
     RejectReason.UNKNOWN_MEMBER: Meaning("member", "ask the operator to admit the member"),
     RejectReason.UNKNOWN_ORDER: Meaning("order", "it has ended or was never yours; ask for your orders"),
@@ -42,7 +44,9 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.CAPACITY_EXCEEDED: Meaning("lots", "issue at most {detail} lots more"),
     RejectReason.ALREADY_EXISTS: Meaning("name", "choose another name"),
     RejectReason.TURNOVER_AT_LIMIT: Meaning("quantity", "stay within {detail} hao for the rest of today"),
-    RejectReason.AMOUNT_NOT_POSITIVE: Meaning("amount", "give an amount above 0"),
+    RejectReason.AMOUNT_OUT_OF_RANGE: Meaning(
+        "amount", "give an amount above 0 that the ledger can hold beside the rest"
+    ),
     RejectReason.TERMS_INVALID: Meaning("terms", "keep rates within 0 and 10000 and amounts above 0"),
     RejectReason.KEY_INVALID: Meaning("public_key", "give 40 Z85 characters of a key not in use"),
     RejectReason.CREDITS_NOT_AVAILABLE: Meaning("quantity", "sell at most your {detail} free lots"),
@@ -55,6 +59,7 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.PROGRAMME_NOT_VALID_NOW: Meaning("programme", "its terms do not hold today"),
     RejectReason.RELATED_PARTY: Meaning("order", "a subsidised buy met its own group, and was ended"),
     RejectReason.TOO_OLD: Meaning("client_id", "it was sent before the ids that the venue remembers"),
+    RejectReason.CLOCK_AHEAD: Meaning("sent_at", "set your clock: it is {detail} ns ahead of the venue's"),
     RejectReason.MALFORMED: Meaning("message", "send whole records of the protocol's layout"),
     RejectReason.NOT_AUTHENTICATED: Meaning("key", "connect with a key that the venue knows"),
 }

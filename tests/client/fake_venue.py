@@ -151,7 +151,7 @@ class Rules:
                 if amount <= 0:
                     return Refused(
                         number,
-                        "amount_not_positive",
+                        "amount_out_of_range",
                         "amount",
                         str(amount),
                         "give an amount above 0",

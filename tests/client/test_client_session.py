@@ -358,7 +358,7 @@ def test_a_refusal_goes_to_its_question(line):
     line.talk()
     with pytest.raises(RequestRefused) as caught:
         asked.result()
-    assert str(caught.value) == ("the venue refused amount '0' (amount_not_positive): give an amount above 0")
+    assert str(caught.value) == ("the venue refused amount '0' (amount_out_of_range): give an amount above 0")
 
 
 def test_a_message_that_the_venue_cannot_read_is_a_fault_of_the_conversation(line):

@@ -393,7 +393,7 @@ def test_balances(ex):
 def test_an_act_is_sequenced_with_its_reason(ex, venue):
     assert ex.act(Deposit("ACME", 500), why="paid in") == 101
     assert venue.rules.acts == ["paid in"]
-    with pytest.raises(RequestRefused, match="amount_not_positive"):
+    with pytest.raises(RequestRefused, match="amount_out_of_range"):
         ex.act(Deposit("ACME", 0), why="nothing")
 
 

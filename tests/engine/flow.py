@@ -23,7 +23,15 @@ from exchange.protocol.acts import (
     SetPhase,
 )
 from exchange.protocol.records import Command
-from matching.vocabulary import NO_SLOT, NOTIONAL_MAX, PRICE_MAX, CommandKind, Side, TimeInForce
+from matching.vocabulary import (
+    NO_SLOT,
+    NOTIONAL_MAX,
+    PRICE_MAX,
+    QUANTITY_MAX,
+    CommandKind,
+    Side,
+    TimeInForce,
+)
 from settlement.classes import KINDS
 from settlement.terms import ProgrammeTerms, Rate
 from tests.engine.market import (
@@ -314,7 +322,8 @@ MISTAKES: tuple[Mistake, ...] = (
     lambda chance, one: one._replace(price=chance.choice((PRICE_MAX + 1, 2**63 - 1))),
     lambda chance, one: one._replace(price=one.price + 1, instrument=0),
     lambda chance, one: one._replace(quantity=chance.choice((0, -1, -(2**63)))),
-    lambda chance, one: one._replace(quantity=chance.choice((NOTIONAL_MAX // one.price + 1, 2**63 - 1))),
+    lambda chance, one: one._replace(quantity=chance.choice((QUANTITY_MAX + 1, 2**63 - 1))),
+    lambda chance, one: one._replace(instrument=0, price=PRICE_MAX, quantity=NOTIONAL_MAX // PRICE_MAX + 1),
     lambda chance, one: one._replace(quantity=chance.choice((51, 10**6, 10**9 + 1))),
     lambda chance, one: one._replace(quantity=NOTIONAL_MAX // one.price),
     lambda chance, one: one._replace(client_id=b""),

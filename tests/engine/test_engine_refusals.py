@@ -9,6 +9,7 @@ from exchange.protocol.records import Command
 from matching.vocabulary import (
     NOTIONAL_MAX,
     PRICE_MAX,
+    QUANTITY_MAX,
     CommandKind,
     EventKind,
     OrderState,
@@ -34,7 +35,7 @@ def venue() -> Venue:
         ({"member": 0}, RejectReason.UNKNOWN_MEMBER, 0),
         ({"member": -1}, RejectReason.UNKNOWN_MEMBER, 0),
         ({"member": 99}, RejectReason.UNKNOWN_MEMBER, 0),
-        ({"client_id": b""}, RejectReason.CLIENT_ID_MISSING, 0),
+        ({"client_id": b""}, RejectReason.CLIENT_ID_INVALID, 0),
         ({"instructions": 1}, RejectReason.FIELD_NOT_SUPPORTED, 0),
         ({"self_trade": 1}, RejectReason.FIELD_NOT_SUPPORTED, 0),
         ({"display_quantity": 1}, RejectReason.FIELD_NOT_SUPPORTED, 0),
@@ -53,8 +54,10 @@ def venue() -> Venue:
         ({"price": 1_001}, RejectReason.PRICE_OFF_TICK, 10),
         ({"quantity": 0}, RejectReason.QUANTITY_NOT_POSITIVE, 0),
         ({"quantity": -(2**63)}, RejectReason.QUANTITY_NOT_POSITIVE, 0),
-        ({"quantity": NOTIONAL_MAX // 1_000 + 1}, RejectReason.NOTIONAL_TOO_LARGE, NOTIONAL_MAX // 1_000),
-        ({"quantity": 2**63 - 1}, RejectReason.NOTIONAL_TOO_LARGE, NOTIONAL_MAX // 1_000),
+        ({"quantity": QUANTITY_MAX + 1}, RejectReason.QUANTITY_TOO_LARGE, QUANTITY_MAX),
+        ({"quantity": 2**63 - 1}, RejectReason.QUANTITY_TOO_LARGE, QUANTITY_MAX),
+        ({"price": 10**15, "quantity": 2_306}, RejectReason.NOTIONAL_TOO_LARGE, NOTIONAL_MAX // 10**15),
+        ({"price": 10**15, "quantity": QUANTITY_MAX}, RejectReason.NOTIONAL_TOO_LARGE, 2_305),
         ({"quantity": 10**9 + 1}, RejectReason.QUANTITY_ABOVE_LIMIT, 10**9),
         ({"price": 10**15, "quantity": 2}, RejectReason.NOTIONAL_ABOVE_LIMIT, 10**14),
         ({"quantity": 996}, RejectReason.MONEY_NOT_AVAILABLE, MONEY_EACH),
@@ -252,7 +255,7 @@ def test_ids_are_told_apart_to_the_last_letter(venue):
 
 def test_what_was_never_noted_may_be_sent_again(venue):
     asked = venue.new("ANN", Side.BUY, 1, "QWEN", 1_000)
-    assert venue.ask(asked._replace(client_id=b"")).reason == RejectReason.CLIENT_ID_MISSING
+    assert venue.ask(asked._replace(client_id=b"")).reason == RejectReason.CLIENT_ID_INVALID
     assert venue.ask(asked._replace(member=0)).reason == RejectReason.UNKNOWN_MEMBER
     assert venue.ask(asked).kinds == [EventKind.ACCEPTED]
 

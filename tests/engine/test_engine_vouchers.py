@@ -226,7 +226,9 @@ def test_the_terms_hold_from_the_first_days_midnight_to_the_last_days(venue):
         (end - 1, RejectReason.NONE),
         (end, RejectReason.PROGRAMME_NOT_VALID_NOW),
     ):
-        answer = Venue().buy("ANN", 1, "QWEN", 1_000, last="day", programme="VOUCHER", time=time)
+        answer = Venue().buy(
+            "ANN", 1, "QWEN", 1_000, last="day", programme="VOUCHER", time=time, sent_at=time
+        )
         assert answer.reason == reason
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from exchange.memory import IDS_PER_MEMBER
+from exchange.memory import IDS_PER_MEMBER, SENT_AHEAD_NS_MAX
 from exchange.protocol.acts import (
     Act,
     Admit,
@@ -28,6 +28,7 @@ from matching.vocabulary import (
     NO_SLOT,
     NOTIONAL_MAX,
     PRICE_MAX,
+    QUANTITY_MAX,
     CommandKind,
     EventKind,
     OrderState,
@@ -177,13 +178,15 @@ class Twin:
         """Take a new order: is its id known, is it sound, is it allowed, is it covered? Then trade it."""
         self.must_be_member(record)
         if not record.client_id:
-            raise Refused(RejectReason.CLIENT_ID_MISSING)
+            raise Refused(RejectReason.CLIENT_ID_INVALID)
         memory = self.memories[record.member]
         if record.client_id in memory.ids:
             return [self.known(record, memory.ids[record.client_id])]
         if record.sent_at <= memory.horizon:
             raise Refused(RejectReason.TOO_OLD)
-        memo = Memo(min(record.sent_at, record.time), record)
+        if record.sent_at > record.time + SENT_AHEAD_NS_MAX:
+            raise Refused(RejectReason.CLOCK_AHEAD, record.sent_at - record.time)
+        memo = Memo(record.sent_at, record)
         try:
             self.must_be_sound(record)
             self.must_be_allowed(record)
@@ -211,13 +214,22 @@ class Twin:
         """Answer an id that is known: nothing is done, and its order's state now is told."""
         number = memo.order.id if memo.order else 0
         event = refusal(form_of(memo.record, number), memo.reason)._replace(kind=EventKind.KNOWN)
+        asked = {"programme": memo.record.programme, "time_in_force": memo.record.time_in_force}
         if memo.order is None:
-            return self.said(record, event, state=OrderState.REJECTED, detail=memo.detail)
+            return self.said(record, event, state=OrderState.REJECTED, detail=memo.detail, **asked)
         order = memo.order
         if order.state == OrderState.OPEN:
             event = event._replace(leaves=order.leaves)
         return self.said(
-            record, event, state=order.state, filled=order.filled, gross=order.gross, paid=order.paid
+            record,
+            event,
+            state=order.state,
+            filled=order.filled,
+            gross=order.gross,
+            paid=order.paid,
+            fee=order.fees,
+            subsidy=order.reserved if order.state == OrderState.OPEN else 0,
+            **asked,
         )
 
     # --- what is refused -----------------------------------------------------------------------
@@ -231,11 +243,13 @@ class Twin:
         """Refuse what cannot be taken as it is written."""
         if any(getattr(record, name) for name in UNREAD):
             raise Refused(RejectReason.FIELD_NOT_SUPPORTED)
-        reason = self.book.fault_of(form_of(record, 0))
+        reason = self.book.fault_of(form_of(record, self.sequence))
         if reason == RejectReason.PRICE_TOO_LARGE:
             raise Refused(reason, PRICE_MAX)
         if reason == RejectReason.PRICE_OFF_TICK:
             raise Refused(reason, self.book.markets[record.instrument].tick)
+        if reason == RejectReason.QUANTITY_TOO_LARGE:
+            raise Refused(reason, QUANTITY_MAX)
         if reason == RejectReason.NOTIONAL_TOO_LARGE:
             raise Refused(reason, NOTIONAL_MAX // record.price)
         if reason != RejectReason.NONE:

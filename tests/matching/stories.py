@@ -3,6 +3,7 @@
     sell 3 @ 101 ann            a new order, named after its member: `ann`, or `ann-2` for her second
     buy 4 @ 102 cat day         it may end with the day (`day`) or at once (`ioc`)
     buy 4 @ 102 cat subsidised  a programme pays part of it
+    buy 4 @ 102 cat numbered 0  under a number of its own, told as `number 0`
     cancel ann                  asked by ann; `cancel ann by bob`, or `cancel ann by its owner`
     end day
     book GLM tick 5 halted      a book, its tick size and phase, before it is used; without, one book
@@ -170,12 +171,14 @@ class Scene(NamedTuple):
         return scene
 
     def with_terms(self, command: Command, words: list[str]) -> Command:
-        """Return a new order with the words behind its name: `day`, `ioc`, `subsidised`, `in GLM`."""
+        """Return a new order with the words behind its name: `day`, `subsidised`, `in GLM`, `numbered 0`."""
         match words:
             case []:
                 return command
             case ["subsidised", *rest]:
                 return self.with_terms(command._replace(subsidised=1), rest)
+            case ["numbered", number, *rest]:
+                return self.with_terms(command._replace(order=int(number)), rest)
             case ["in", book, *rest]:
                 listed = self.books.index(book) if book in self.books else len(self.books)
                 return self.with_terms(command._replace(instrument=listed), rest)
@@ -188,7 +191,7 @@ class Scene(NamedTuple):
         open_lots: dict[int, int] = {}
         lines = []
         for event in events:
-            order = self.orders[event.order]
+            order = self.name_of(event.order)
             asked = self.commands[event.command]
             reason = RejectReason(event.reason).name.lower().replace("_", " ")
             because = "" if event.reason == RejectReason.NONE else f": {reason}"
@@ -205,19 +208,23 @@ class Scene(NamedTuple):
             if event.kind == EventKind.TRADED:
                 open_lots[event.maker_order] -= event.quantity
                 assert event.maker_leaves == open_lots[event.maker_order]
-                maker = self.orders[event.maker_order]
+                maker = self.name_of(event.maker_order)
                 lines.append(f"{maker} x {order} {event.quantity} @ {event.price}")
             else:
                 kind = EventKind(event.kind).name.lower()
                 lines.append(f"{order} {kind} {event.quantity}{because}")
         return lines
 
+    def name_of(self, order: int) -> str:
+        """Return an order's name, or its number where the story gave it one."""
+        return self.orders[order] if 0 < order < len(self.orders) else f"number {order}"
+
     def screen(self, queues: dict[tuple[int, int, int], list[Resting]]) -> list[str]:
         """Return what rests, book by book, sells above buys, each from the highest price down."""
         lines = []
         for instrument, side, price in sorted(queues, key=lambda at: (at[0], -at[1], -at[2])):
             queue = queues[instrument, side, price]
-            names = " ".join(f"{self.orders[order]}:{leaves}" for order, leaves in queue)
+            names = " ".join(f"{self.name_of(order)}:{leaves}" for order, leaves in queue)
             line = f"{self.books[instrument]} {Side(side).name.lower()} {price} {names}"
             lines.append(line.strip())
         return lines or ["nothing rests"]

@@ -18,7 +18,7 @@ from tests.matching.differential import play_seed
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 COMMANDS = 10_000
-PLAIN_SECONDS_MAX = 60
+PLAIN_SECONDS_MAX = 20
 """Far more than is needed: a changed kernel may run in circles, and is then found out too."""
 
 
@@ -59,6 +59,33 @@ class NothingEnds(ReferenceBook):
 
     def end_day(self):
         return iter(())
+
+
+class EndsFirstComeFirst(ReferenceBook):
+    """DAY orders expire in the order in which they entered, whatever their book and price."""
+
+    def end_day(self):
+        for order in sorted(self.resting.values(), key=lambda order: order.entry):
+            if order.time_in_force == TimeInForce.DAY:
+                yield from self.end(order, EventKind.EXPIRED)
+
+
+class EndsAsksFirst(ReferenceBook):
+    """DAY orders expire asks before bids."""
+
+    def end_day(self):
+        for book in self.books:
+            for order in (*book.asks, *book.bids):
+                if order.time_in_force == TimeInForce.DAY:
+                    yield from self.end(order, EventKind.EXPIRED)
+
+
+class AnyNumberWillDo(ReferenceBook):
+    """An order's id may be 0, or negative."""
+
+    def fault_of(self, command):
+        reason = super().fault_of(command)
+        return RejectReason.NONE if reason == RejectReason.ORDER_NOT_POSITIVE else reason
 
 
 class NamesAreUsedUp(ReferenceBook):
@@ -107,6 +134,9 @@ class ExpiredIsCancelled(ReferenceBook):
         IocRests,
         AnyoneCancels,
         NothingEnds,
+        EndsFirstComeFirst,
+        EndsAsksFirst,
+        AnyNumberWillDo,
         NamesAreUsedUp,
         BarredStays,
         LeavesForgotten,
@@ -127,8 +157,11 @@ def test_a_reference_with_another_rule_is_found_out(changed, seed):
         ("are_related", lambda one, other: False),
         ("are_related", lambda one, other: one.group == other.group),
         ("are_related", lambda one, other: one.group == other.group and one.subsidised),
+        ("are_related", lambda one, other: one.group == other.group and (one.subsidised or other.subsidised)),
         ("TIMES_IN_FORCE", (TimeInForce.GTC, TimeInForce.IOC)),
         ("PRICE_MAX", 10**15 - 1),
+        ("QUANTITY_MAX", 2**41 - 1),
+        ("QUANTITY_MAX", 2**41 + 1),
         ("NOTIONAL_MAX", 2**61 - 10**15),
         ("other_side", Side),
     ],
@@ -151,7 +184,18 @@ CHANGED_LINES = [
     ("places.py", "            gap = at\n", "            break\n"),
     ("cross.py", "half.best_key <= reach", "half.best_key < reach"),
     ("cross.py", "        other.leaves -= quantity\n", ""),
-    ("batch.py", "order.time_in_force == TimeInForce.DAY", "order.leaves > 3"),
+    ("cross.py", "one.subsidised if one.side == Side.BUY else other.subsidised", "one.subsidised"),
+    (
+        "cross.py",
+        "one.subsidised if one.side == Side.BUY else other.subsidised",
+        "one.subsidised | other.subsidised",
+    ),
+    ("batch.py", "book.orders[slot].time_in_force == TimeInForce.DAY", "book.orders[slot].leaves > 3"),
+    ("batch.py", "in range(len(book.halves))", "in range(len(book.halves) - 1, -1, -1)"),
+    ("batch.py", "            level = worse\n", "            level = NO_SLOT\n"),
+    ("batch.py", "                slot = behind\n", "                slot = NO_SLOT\n"),
+    ("batch.py", "command.quantity > QUANTITY_MAX", "command.quantity >= QUANTITY_MAX"),
+    ("batch.py", "command.order <= 0", "command.order < 0"),
 ]
 """A file of `matching`, a line in it, and what stands there instead."""
 

@@ -54,7 +54,6 @@ def test_the_table_finds_what_a_dict_finds(population, seed, scale):
             assert dict(zip(held["id"].tolist(), held["slot"].tolist(), strict=True)) == noted
 
 
-@pytest.mark.xfail(reason="ids that follow one another lie side by side, and crowd out later ones")
 def test_orders_of_long_ago_do_not_crowd_out_those_of_today():
     places = empty_places(4_096)
     ids = [*range(1, 1_001), *range(4_097, 5_097)]
@@ -63,6 +62,22 @@ def test_orders_of_long_ago_do_not_crowd_out_those_of_today():
     at = {int(places["id"][place]): place for place in np.flatnonzero(places["slot"] != NO_SLOT)}
     steps = [(at[key] - home_of(key, 4_095)) % 4_096 for key in ids]
     assert sum(steps) < 5 * len(ids)
+
+
+@pytest.mark.parametrize("mask", [3, SIZE - 1, 2**20 - 1])
+def test_four_neighbouring_ids_share_a_line(mask, seed):
+    lines = np.random.default_rng(seed).integers(INT64.min >> 2, INT64.max >> 2, 1_000).tolist()
+    for line in (0, 1, -1, INT64.min >> 2, INT64.max >> 2, *lines):
+        homes = [home_of((line << 2) + number, mask) for number in range(4)]
+        assert homes[0] % 4 == 0
+        assert homes == list(range(homes[0], homes[0] + 4))
+        assert 0 <= homes[0] <= mask
+
+
+@pytest.mark.parametrize("stride", [4, 2**10, 2**21, 2**31, 2**40, 2**50])
+def test_lines_are_scattered_however_far_apart_they_lie(stride):
+    homes = {home_of(number * stride, 4_095) for number in range(1_024)}
+    assert len(homes) > 400, "of 1,024 lines; chance alone would meet some 650"
 
 
 def test_an_empty_table_holds_nothing():

@@ -12,11 +12,13 @@ from matching.invariants import check
 from matching.layout import Book, empty_book
 from matching.reference import Command, Event, Market, ReferenceBook, events_from
 from matching.view import depth_of, orders_of
-from matching.vocabulary import CommandKind, EventKind, Side, TimeInForce
+from matching.vocabulary import QUANTITY_MAX, CommandKind, EventKind, RejectReason, Side, TimeInForce
 from tests.matching.differential import assert_same_books
 from tests.matching.stories import array_of
 
 INSTRUMENTS = 2
+FEW_LOTS = st.integers(1, 9)
+QUANTITIES = st.one_of(FEW_LOTS, FEW_LOTS, FEW_LOTS, st.sampled_from([QUANTITY_MAX, QUANTITY_MAX + 1]))
 PRICES = st.one_of(st.integers(95, 105), st.sampled_from([1, 64, 4_095, 100_000, 10**8, 10**15]))
 
 TIMES_IN_FORCE = [TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC]
@@ -27,9 +29,9 @@ def new_orders(draw) -> Command:
     """Draw an order of one of four members in two groups, near the others' or far away."""
     member = draw(st.integers(0, 3))
     return Command(
-        order=draw(st.integers(1, 40)),
+        order=draw(st.integers(0, 40)),
         price=draw(PRICES),
-        quantity=draw(st.integers(1, 9)),
+        quantity=draw(QUANTITIES),
         instrument=draw(st.integers(0, INSTRUMENTS - 1)),
         member=member,
         group=member // 2,
@@ -42,7 +44,7 @@ def new_orders(draw) -> Command:
 @st.composite
 def cancels(draw) -> Command:
     """Draw a cancel of an order that may be there, by its owner, by another, or in his name."""
-    order, member = draw(st.integers(1, 40)), draw(st.integers(-1, 3))
+    order, member = draw(st.integers(0, 40)), draw(st.integers(-1, 3))
     return Command(order=order, kind=CommandKind.CANCEL, member=member)
 
 
@@ -114,6 +116,17 @@ def test_a_subsidised_buy_never_trades_with_its_own_group(commands):
             pair = (asked[event.order], asked[event.maker_order])
             buy, sell = sorted(pair, key=lambda command: command.side)
             assert not (buy.subsidised and buy.group == sell.group)
+
+
+@given(COMMANDS)
+def test_only_a_subsidised_buy_goes_for_a_related_party(commands):
+    _, events = played(commands)
+    asked: dict[int, Command] = {}
+    for event in events:
+        if event.kind == EventKind.ACCEPTED:
+            asked[event.order] = commands[event.command]
+        elif event.reason == RejectReason.RELATED_PARTY:
+            assert (asked[event.order].side, asked[event.order].subsidised) == (Side.BUY, 1)
 
 
 @given(COMMANDS)

@@ -77,7 +77,7 @@ def test_the_member_field_of_a_command_is_not_believed(venue):
         ({"kind": CommandKind.ACT}, RejectReason.UNKNOWN_KIND, 0),
         ({"kind": CommandKind.END_DAY}, RejectReason.UNKNOWN_KIND, 0),
         ({"stop_price": 5}, RejectReason.FIELD_NOT_SUPPORTED, 0),
-        ({"client_id": bytes(24)}, RejectReason.CLIENT_ID_MISSING, 0),
+        ({"client_id": bytes(24)}, RejectReason.CLIENT_ID_INVALID, 0),
     ],
 )
 def test_what_is_wrong_as_written_is_refused_and_not_journalled(venue, wrong, reason, detail):
