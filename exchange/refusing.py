@@ -18,6 +18,7 @@ from matching.vocabulary import (
     Side,
 )
 from settlement.balances import account_of, most_it_costs
+from settlement.layout import Ledger
 from settlement.programmes import barred, plan
 
 
@@ -143,6 +144,12 @@ def detail_of(core: Core, command: Row, reason: int) -> int:
         return max(core.draft[0].subsidy_max, 0)
     if reason == RejectReason.CLOCK_AHEAD:
         return command.sent_at - command.time
+    return limit_of(ledger, command, reason)
+
+
+@kernel
+def limit_of(ledger: Ledger, command: Row, reason: int) -> int:
+    """Return the member's limit that a refusal speaks of, or 0 where it speaks of none."""
     if not 0 < command.member < ledger.totals[0].members:
         return 0
     member = ledger.members[command.member]

@@ -28,6 +28,13 @@ R = TypeVar("R")
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 """False under `NUMBA_DISABLE_JIT=1`: every kernel then runs as plain Python, for coverage and bounds."""
 
+_OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "error_model": "numpy",
+    "_nrt": False,
+    "forceinline": True,
+}
+
 _ROOT = Path(__file__).resolve().parent.parent
 _DIGESTS_KEPT = 3
 
@@ -74,8 +81,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
     try:
-        compiled = numba.njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)(function)
-        return cast(Callable[P, R], compiled)
+        return cast(Callable[P, R], numba.njit(**_OPTIONS)(function))
     finally:
         numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
 

@@ -28,7 +28,8 @@ def share(amount: int, rate: int) -> int:
 @kernel
 def account_key(member: int, asset: int) -> int:
     """Return the id under which a member's account of an asset is noted."""
-    return np.int64(member) * _ASSETS_MAX + asset
+    wide: int = np.int64(member)  # a row's member is 32 bits wide
+    return wide * _ASSETS_MAX + asset
 
 
 @kernel

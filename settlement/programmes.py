@@ -57,7 +57,8 @@ def barred(ledger: Ledger, order: Row, now: int) -> int:
 @kernel
 def usage_key(group: int, programme: int) -> int:
     """Return the id under which what a group has used of a programme is noted."""
-    return np.int64(group) * _PROGRAMMES_MAX + programme
+    wide: int = np.int64(group)  # a row's group is 32 bits wide
+    return wide * _PROGRAMMES_MAX + programme
 
 
 @kernel

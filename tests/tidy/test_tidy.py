@@ -43,12 +43,8 @@ class Source(NamedTuple):
 def sources() -> list[Source]:
     """Return the four packages' code, and what people read beside it."""
     code = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    prose = (
-        path for pattern in ("*.md", "docs/**/*.md", "Makefile") for path in ROOT.glob(pattern)
-    )
-    return [
-        Source(str(path.relative_to(ROOT)), path.read_text("utf-8")) for path in (*code, *prose)
-    ]
+    prose = (path for pattern in ("*.md", "docs/**/*.md", "Makefile") for path in ROOT.glob(pattern))
+    return [Source(str(path.relative_to(ROOT)), path.read_text("utf-8")) for path in (*code, *prose)]
 
 
 # --- the checks: sources in, complaints out ----------------------------------------------------
@@ -145,9 +141,7 @@ def twins(files: list[Source]) -> list[str]:
         for source in files
         if source.is_code and not source.path.endswith("__.py")
     )
-    return [
-        f"{package}: {count} files {name}" for (package, name), count in named.items() if count > 1
-    ]
+    return [f"{package}: {count} files {name}" for (package, name), count in named.items() if count > 1]
 
 
 # --- the project -------------------------------------------------------------------------------
