@@ -10,7 +10,7 @@ from exchange.protocol.arrays import REPORT
 from exchange.state import Core
 from matching.kernel import kernel
 from matching.layout import Row
-from matching.vocabulary import EventKind, RejectReason
+from matching.vocabulary import CommandKind, EventKind, OrderState, RejectReason, Side
 
 
 @kernel
@@ -38,7 +38,7 @@ def write_reports(events: np.ndarray, effects: np.ndarray, reports: np.ndarray, 
         count += 1
         if event.kind != EventKind.TRADED:
             continue
-        report.subsidy = effect.subsidy if event.side == 0 else 0
+        report.subsidy = effect.subsidy if event.side == Side.BUY else 0
         report = reports[count]
         members[count] = effect.maker_member
         begin_report(report, event, effect)
@@ -53,7 +53,7 @@ def write_reports(events: np.ndarray, effects: np.ndarray, reports: np.ndarray, 
         report.gross = effect.maker_gross
         report.paid = effect.maker_paid
         report.fee = effect.maker_fee
-        report.subsidy = effect.subsidy if event.side == 1 else 0
+        report.subsidy = effect.subsidy if event.side == Side.SELL else 0
         for word in range(3):
             report.client_id[word] = effect.maker_client_id[word]
         count += 1
@@ -99,11 +99,11 @@ def refusals(commands: np.ndarray, faults: np.ndarray, details: np.ndarray) -> n
     reports = np.zeros(len(commands), REPORT)
     for name in ("side", "type", "time_in_force", "instrument", "programme", "client_id"):
         reports[name] = commands[name]
-    reports["order"] = np.where(commands["kind"] == 1, commands["order"], 0)
+    reports["order"] = np.where(commands["kind"] == CommandKind.CANCEL, commands["order"], 0)
     reports["price"] = commands["price"]
     reports["quantity"] = commands["quantity"]
     reports["kind"] = EventKind.REJECTED
-    reports["state"] = 4
+    reports["state"] = OrderState.REJECTED
     reports["reason"] = faults
     reports["detail"] = details
     return reports

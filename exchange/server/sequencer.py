@@ -59,6 +59,7 @@ class Sequencer:
         """Give a batch its numbers and time, journal it, apply it. `commands` is written to (their times)."""
         now = max(self._clock(), self.engine.time)
         commands["time"] = now
+        self._next_midnight = self._next_midnight or midnight_after(now)
         count = len(commands)
         frame = self.journal.frames
         state_hash = 0 if frame % STATE_HASH_EVERY else self.engine.state_hash()
@@ -83,9 +84,7 @@ class Sequencer:
     def end_day_if_due(self) -> Outcome | None:
         """End the trading day at the venue's midnight: a sequenced command, like all that counts."""
         now = self._clock()
-        if self._next_midnight == 0:
-            self._next_midnight = midnight_after(now)
-        if now < self._next_midnight:
+        if self._next_midnight == 0 or now < self._next_midnight:
             return None
         self._next_midnight = midnight_after(now)
         commands = np.zeros(1, COMMAND)
