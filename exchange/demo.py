@@ -6,17 +6,18 @@ import csv
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import click
 import msgspec
 import zmq
 
 from exchange.client.answers import Order
-from exchange.client.errors import ExchangeError
+from exchange.client.errors import ConnectionLost, ExchangeError, OutcomeUnknown, Timeout
 from exchange.client.money import yuan
 from exchange.client.sync import SyncExchange as Client
 from exchange.client.sync import connect_sync
@@ -49,6 +50,10 @@ ROUNDS_A_SECOND = 30
 """How often the crowd acts: about two thousand orders a second."""
 
 SETTLED_SECONDS_MAX = 30.0
+
+RECOVERED_SECONDS_MAX = 60.0
+
+AnswerT = TypeVar("AnswerT")
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -113,7 +118,8 @@ class ClientDesk:
             )
             for wish in wishes
         ]
-        outcomes = self._clients[member].place_all(tickets, client_ids=[wish.client_id for wish in wishes])
+        client, ids = self._clients[member], [wish.client_id for wish in wishes]
+        outcomes = insisted(lambda: client.place_all(tickets, client_ids=ids))
         placed = []
         for outcome in outcomes:
             if isinstance(outcome, Order):
@@ -126,7 +132,19 @@ class ClientDesk:
     def cancel(self, member: str, orders: list[int]) -> None:
         """Cancel orders of one member; those that have ended are refused, which is no matter here."""
         if orders:
-            self._clients[member].cancel_all(orders)
+            client = self._clients[member]
+            insisted(lambda: client.cancel_all(orders))
+
+
+def insisted(call: Callable[[], AnswerT]) -> AnswerT:
+    """Call until the venue answers: it may be recovering, and the same ids are the same orders."""
+    end = time.monotonic() + RECOVERED_SECONDS_MAX
+    while True:
+        try:
+            return call()
+        except (ConnectionLost, OutcomeUnknown, Timeout):
+            if time.monotonic() >= end:
+                raise
 
 
 def run_timed(seconds: int, seed: int, data: Path | None, *, quiet: bool) -> Result:
@@ -244,7 +262,7 @@ def _trade(folder: Folder, supervisor: Supervisor | None, seconds: int, seed: in
 
 
 def _note_budget(screen: Screen, watcher: Client) -> None:
-    for row in watcher.status().programmes[:1]:
+    for row in insisted(watcher.status).programmes[:1]:
         screen.budget, screen.uncommitted, screen.paid = row.budget, row.uncommitted, row.paid
 
 

@@ -21,6 +21,9 @@ EXIT_REFUSED = 3
 EXIT_DAMAGED = 4
 EXIT_UNREACHABLE = 5
 
+PIPE_COLUMNS = 160
+"""How wide tables are printed where there is no terminal to ask."""
+
 EPILOG = """
 \b
 Exit codes: 0 done; 1 a fault of the program; 2 wrong usage; 3 refused by the venue;
@@ -95,7 +98,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         table.add_column(column, justify="right" if is_number else "left")
     for row in body:
         table.add_row(*row)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
 
 
 def _is_number(text: str) -> bool:
