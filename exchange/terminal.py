@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exchange.client.money import yuan
+from exchange.instruments import HAO_PER_YUAN
 from feeds.builder import Books
 from feeds.messages import Message, Trades
 from matching.vocabulary import Side
@@ -33,6 +34,11 @@ class Row(NamedTuple):
     ask: int | None
     last: int | None
     volume: int
+
+
+def price_text(hao: int | None) -> str:
+    """Return a price in yuan with all four decimals, so that columns line up; blank for none."""
+    return "" if hao is None else f"{hao // HAO_PER_YUAN}.{hao % HAO_PER_YUAN:04}"
 
 
 class Screen:
@@ -88,9 +94,9 @@ class Screen:
         for row in self.top(books):
             market.add_row(
                 row.symbol,
-                Text(yuan(row.bid) if row.bid else "", style="green"),
-                Text(yuan(row.ask) if row.ask else "", style="red"),
-                yuan(row.last) if row.last else "",
+                Text(price_text(row.bid), style="green"),
+                Text(price_text(row.ask), style="red"),
+                price_text(row.last),
                 f"{row.volume:,}",
             )
         tape = Table(expand=True, header_style="bold", box=None, padding=(0, 1))
@@ -101,7 +107,7 @@ class Screen:
             tape.add_row(
                 symbol,
                 Text("buy" if bought else "sell", style="green" if bought else "red"),
-                yuan(price),
+                price_text(price),
                 str(lots),
             )
         return Group(

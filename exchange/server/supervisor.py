@@ -18,7 +18,8 @@ from exchange.server.folder import Folder, write_aside
 from exchange.server.journal import prepare_spare
 
 SEQUENCER, SETTLEMENT, FEED = "sequencer", "settlement", "feed"
-ROLES = (SEQUENCER, SETTLEMENT, FEED)
+FOLLOWERS = (SETTLEMENT, FEED)
+"""They need the sequencer's endpoint, and nothing of each other: they begin side by side."""
 
 READY_SECONDS_MAX = 120
 """A process that is not ready by then has failed: even a first compilation is done in half of it."""
@@ -49,8 +50,11 @@ class Supervisor:
 
     def start(self) -> None:
         """Begin every process and wait until each is ready. Raises `VenueFailed`."""
-        for role in ROLES:
-            self._begin(role)
+        self._begin(SEQUENCER)
+        for role in FOLLOWERS:
+            self._spawn(role)
+        for role in FOLLOWERS:
+            self._await_ready(role)
         self._publish_endpoints()
 
     def look_after(self) -> None:
@@ -74,7 +78,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """End the followers, then the sequencer, each by its own id; kill what does not end."""
-        for role in reversed(ROLES):
+        for role in (*FOLLOWERS, SEQUENCER):
             process = self.processes.get(role)
             if process is None:
                 continue
@@ -90,9 +94,14 @@ class Supervisor:
         return self.folder.logs / f"{role}.log"
 
     def _begin(self, role: str) -> None:
-        """Begin one process and keep the ports that it was given, so that it finds them again."""
+        """Begin one process, and wait until it is ready."""
+        self._spawn(role)
+        self._await_ready(role)
+
+    def _spawn(self, role: str) -> None:
+        """Start one process; what it says of its work goes to its log."""
         with self._log(role).open("a") as log:
-            process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+            self.processes[role] = subprocess.Popen(  # noqa: S603  our own interpreter and module
                 [
                     sys.executable,
                     "-m",
@@ -106,7 +115,10 @@ class Supervisor:
                 stderr=log,
                 text=True,
             )
-        self.processes[role] = process
+
+    def _await_ready(self, role: str) -> None:
+        """Hear that a process is ready, and keep the ports that it was given: it shall find them again."""
+        process = self.processes[role]
         told = _first_line(process)
         if not told:
             _close(process)
