@@ -9,6 +9,7 @@ from typing import assert_never
 
 import numpy as np
 
+from exchange.instruments import Instrument
 from exchange.protocol.acts import (
     Act,
     Admit,
@@ -94,7 +95,7 @@ class Decision:
         symbols = [instrument.symbol for instrument in act.instruments]
         if len(set(symbols)) < len(symbols) or any(symbol in known for symbol in symbols):
             return RejectReason.ALREADY_EXISTS
-        if not all(symbols):
+        if not all(symbols) or not all(map(_is_bounded, act.instruments)):
             return RejectReason.TERMS_INVALID
         for instrument in act.instruments:
             if instrument.provider not in self.registry.member_numbers:
@@ -313,3 +314,14 @@ class Decision:
             Posting(entry, self.sequence, self.time, member, account, asset, amount, reason)
             for member, account, asset, amount in lines
         ]
+
+
+def _is_bounded(instrument: Instrument) -> bool:
+    """Tell whether every number of an instrument can be kept."""
+    numbers = (
+        instrument.weight_input,
+        instrument.weight_cached,
+        instrument.weight_output,
+        instrument.milli_pflops,
+    )
+    return all(0 <= number <= AMOUNT_MAX for number in numbers)

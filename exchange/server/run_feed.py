@@ -24,10 +24,11 @@ def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:
     public = guarded(context, zmq.PUB, secret)
     refresh = guarded(context, zmq.ROUTER, secret)
     commits = commit_subscriber(context, endpoints.commits)
-    bound = Endpoints(feed=bind(public, endpoints.feed), refresh=bind(refresh, endpoints.refresh))
     for _ in follower.advance(first_commit(commits, stop)):
         pass
     publisher = Publisher(time.time_ns(), follower.engine.sequence, follower.engine.time)
+    # Only now are the members' keys known; who is turned away once does not try again.
+    bound = Endpoints(feed=bind(public, endpoints.feed), refresh=bind(refresh, endpoints.refresh))
     report_ready(bound, sequence=follower.engine.sequence)
     poller = zmq.Poller()
     poller.register(commits, zmq.POLLIN)

@@ -31,9 +31,10 @@ def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:
     guard = authenticator(context, Keyring(lambda key: key in registry.keys))
     router = guarded(context, zmq.ROUTER, folder.venue_key().secret_key.encode("ascii"))
     commits = commit_subscriber(context, endpoints.commits)
-    bound = Endpoints(query=bind(router, endpoints.query))
     settler.settle(first_commit(commits, stop))
     settler.flush()
+    # Only now are the members' keys known; who is turned away once does not try again.
+    bound = Endpoints(query=bind(router, endpoints.query))
     desk = QueryDesk(context, QueryService(store))
     report_ready(bound, sequence=follower.engine.sequence, told=told)
     try:

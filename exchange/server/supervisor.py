@@ -47,6 +47,7 @@ class Supervisor:
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self._told = told
         self._deaths: list[float] = []
+        self._spare_fault = ""
 
     def start(self) -> None:
         """Begin every process and wait until each is ready. Raises `VenueFailed`."""
@@ -62,7 +63,7 @@ class Supervisor:
 
         Raises `VenueFailed` when a process dies too often.
         """
-        prepare_spare(self.folder.journal)
+        self._prepare_spare()
         for role, process in list(self.processes.items()):
             if process.poll() is None:
                 continue
@@ -75,6 +76,16 @@ class Supervisor:
                 raise VenueFailed(message)
             self._told(f"{role} ended with code {process.returncode}; it is begun again")
             self._begin(role)
+
+    def _prepare_spare(self) -> None:
+        """Make the journal's next segment; without it a rotation is slow, and nothing else."""
+        try:
+            prepare_spare(self.folder.journal)
+            self._spare_fault = ""
+        except OSError as error:
+            if str(error) != self._spare_fault:
+                self._spare_fault = str(error)
+                self._told(f"no spare segment for the journal: {error}; see to the disk")
 
     def stop(self) -> None:
         """End the followers, then the sequencer, each by its own id; kill what does not end."""
