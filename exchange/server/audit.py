@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from settlement.compare import differences
-from settlement.report import settlement_report
 
 from exchange.engine import Engine
 from exchange.server.folder import Folder
@@ -17,6 +15,8 @@ from exchange.server.journal import JournalDamaged, JournalTorn, read_frames
 from exchange.server.replay import ReplayParted, apply_frame
 from exchange.server.settler import Settler
 from matching.vocabulary import NO_SLOT, Side
+from settlement.compare import differences
+from settlement.report import settlement_report
 from settlement.store import Store, StoreError
 
 
