@@ -28,7 +28,7 @@ def share(amount: int, rate: int) -> int:
 @kernel
 def account_key(member: int, asset: int) -> int:
     """Return the id under which a member's account of an asset is noted."""
-    return int(member) * _ASSETS_MAX + asset  # a row's member is 32 bits wide
+    return int(member) * _ASSETS_MAX + int(asset)  # those of rows are 32 bits wide
 
 
 @kernel

@@ -57,7 +57,7 @@ def barred(ledger: Ledger, order: Row, now: int) -> int:
 @kernel
 def usage_key(group: int, programme: int) -> int:
     """Return the id under which what a group has used of a programme is noted."""
-    return int(group) * _PROGRAMMES_MAX + programme  # a row's group is 32 bits wide
+    return int(group) * _PROGRAMMES_MAX + int(programme)  # those of rows are 32 bits wide
 
 
 @kernel
