@@ -10,8 +10,6 @@ import msgspec
 
 from settlement.store import Store, statement
 
-_HAO_PER_YUAN = 10_000
-
 
 class BudgetLine(msgspec.Struct, frozen=True):
     """A programme's budget at the watermark, in hao, and what its legs and its postings say."""
@@ -97,19 +95,6 @@ def settlement_report(store: Store) -> Report:
         balanced=not differences,
         differences=differences,
     )
-
-
-def yuan(hao: int) -> str:
-    """Return an amount in yuan, exactly: thousands apart, two to four decimals.
-
-    >>> yuan(123_456_780_000), yuan(-12_345), yuan(5)
-    ('12,345,678.00', '-1.2345', '0.0005')
-    """
-    whole, rest = divmod(abs(hao), _HAO_PER_YUAN)
-    decimals = f"{rest:04}"
-    while len(decimals) > len("00") and decimals.endswith("0"):
-        decimals = decimals[:-1]
-    return f"{'-' if hao < 0 else ''}{whole:,}.{decimals}"
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection, name: str) -> list[tuple[Any, ...]]:

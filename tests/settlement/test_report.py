@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from settlement.report import AssetLine, BudgetLine, SizeLine, settlement_report, yuan
+from settlement.report import AssetLine, BudgetLine, SizeLine, settlement_report
 from settlement.store import Store
 from tests.settlement.tape import BUDGET, DEPOSIT, ISSUED, VOUCHER, a_day, founded, settle
 
@@ -88,21 +88,3 @@ def test_what_does_not_add_up_is_told(store, tampering):
     report = settlement_report(store)
     assert list(report.differences) == told
     assert not report.balanced
-
-
-@pytest.mark.parametrize(
-    ("hao", "text"),
-    [
-        (0, "0.00"),
-        (1, "0.0001"),
-        (10_000, "1.00"),
-        (123_500, "12.35"),
-        (123_456, "12.3456"),
-        (123_450, "12.345"),
-        (-5, "-0.0005"),
-        (-12_345_678_000, "-1,234,567.80"),
-        (2**63 - 1, "922,337,203,685,477.5807"),
-    ],
-)
-def test_money_is_written_in_yuan_to_the_last_hao(hao, text):
-    assert yuan(hao) == text
