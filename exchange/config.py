@@ -37,6 +37,9 @@ QUEUE_MESSAGES_MAX = 100_000
 """High-water mark of the venue's sockets. At the mark the gateway drops a session that does not read;
 the feed drops messages, which its readers see by their numbers."""
 
+DROPPED_SESSIONS_MAX = 10_000
+"""How many connections whose reports were dropped are remembered, to tell them so when they speak."""
+
 HANDSHAKE_MS_MAX = 5_000
 """How long a peer may take to prove its key before it is cut off."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exchange.memory import SENT_AHEAD_NS_MAX, key_of_id, note, recall
+from exchange.memory import SENT_AHEAD_NS_MAX, is_text, key_of_id, note, recall
 from exchange.refusing import cover_fault, detail_of, open_stake, standing_fault, static_fault
 from exchange.settling import blank_effect, settle
 from exchange.state import Core, Output
@@ -68,7 +68,7 @@ def refuse_order(core: Core, command: Row, memo: int, reason: int, output: Outpu
     blank_effect(output.effects[at], command)
     output.effects[at].detail = detail
     output.effects[at].state = OrderState.REJECTED
-    if reason == RejectReason.CLIENT_ID_INVALID:
+    if not is_text(command.client_id):
         for word in range(3):
             output.effects[at].client_id[word] = 0  # it is no text, and whoever reads wants text
     if memo != NO_SLOT:
@@ -250,13 +250,14 @@ def run(core: Core, commands: np.ndarray, start: int, first: int, output: Output
 def find_faults(core: Core, commands: np.ndarray, faults: np.ndarray, details: np.ndarray) -> int:
     """Write for each command why it cannot be taken as it is written, or NONE; return how many cannot.
 
-    An id that is known is never a fault: it will be answered with its order, whatever else it says.
+    A new order whose id is known is never at fault: it will be answered with its order.
     """
     count = 0
     for row in range(len(commands)):
         command = commands[row]
         reason = static_fault(core, command)
-        if reason != RejectReason.NONE and 0 < command.member < core.ledger.totals[0].members:
+        is_new = command.kind == CommandKind.NEW and 0 < command.member < core.ledger.totals[0].members
+        if reason != RejectReason.NONE and is_new:
             key = key_of_id(command.member, command.client_id)
             if recall(core.memory, command.member, command.client_id, key) != NO_SLOT:
                 reason = RejectReason.NONE

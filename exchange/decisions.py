@@ -39,6 +39,7 @@ MONEY_MAX = 2**62
 then stay within int64, whoever holds it."""
 
 _PUBLIC_KEY_CHARACTERS = 40
+_Z85 = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#")
 
 _LIMITS = ("open_orders_max", "quantity_max", "notional_max", "turnover_max")
 
@@ -188,7 +189,8 @@ class Decision:
         """Let a public key speak for a member."""
         if act.member not in self.registry.member_numbers:
             return RejectReason.UNKNOWN_MEMBER
-        if len(act.public_key) != _PUBLIC_KEY_CHARACTERS or act.public_key in self.registry.keys:
+        is_key = len(act.public_key) == _PUBLIC_KEY_CHARACTERS and set(act.public_key) <= _Z85
+        if not is_key or act.public_key in self.registry.keys:
             return RejectReason.KEY_INVALID
         self.registry.keys[act.public_key] = self.registry.member_numbers[act.member]
         return RejectReason.NONE
@@ -226,7 +228,7 @@ class Decision:
             programme[field] = getattr(terms, field)
         programme["uncommitted"] = terms.budget
         programme["valid_from"], programme["valid_until"] = terms.valid_ns()
-        programme["regions"] = sum(1 << registry.region_number(name) for name in set(terms.regions))
+        programme["regions"] = sum(1 << registry.region_number(name) for name in dict.fromkeys(terms.regions))
         programme["fiscal_year"] = terms.fiscal_year
         programme["terms_version"] = terms.version
         self.core.ledger.rates[index] = terms.rate_table()

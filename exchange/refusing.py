@@ -13,6 +13,7 @@ from matching.vocabulary import (
     PRICE_MAX,
     QUANTITY_MAX,
     CommandKind,
+    Phase,
     RejectReason,
     Role,
     Side,
@@ -42,20 +43,24 @@ def static_fault(core: Core, command: Row) -> int:
     if not 0 < command.member < core.ledger.totals[0].members:
         return RejectReason.UNKNOWN_MEMBER
     if command.kind == CommandKind.CANCEL:
-        is_named = command.client_id[0] == 0 or is_text(command.client_id)
-        return RejectReason.NONE if is_named else RejectReason.CLIENT_ID_INVALID
+        words = command.client_id
+        is_blank = words[0] == 0 and words[1] == 0 and words[2] == 0
+        return RejectReason.NONE if is_blank or is_text(words) else RejectReason.CLIENT_ID_INVALID
     if command.kind != CommandKind.NEW:
         return RejectReason.UNKNOWN_KIND
     if not is_text(command.client_id):
         return RejectReason.CLIENT_ID_INVALID
     if not is_bare(command):
         return RejectReason.FIELD_NOT_SUPPORTED
-    return fault_of(core.book, command)
+    reason = fault_of(core.book, command)
+    return RejectReason.NONE if reason == RejectReason.INSTRUMENT_NOT_OPEN else reason
 
 
 @kernel
 def standing_fault(core: Core, command: Row) -> int:
     """Return why this member may not place this order at all, or NONE. One line a rule."""
+    if core.book.markets[command.instrument].phase != Phase.CONTINUOUS:
+        return RejectReason.INSTRUMENT_NOT_OPEN
     member = core.ledger.members[command.member]
     if member.blocked != 0:
         return RejectReason.MEMBER_BLOCKED

@@ -83,8 +83,10 @@ def by_member(events: np.ndarray, effects: np.ndarray) -> Iterator[tuple[int, np
     reports = np.empty(2 * len(events), REPORT)
     members = np.empty(2 * len(events), np.int32)
     count = write_reports(events, effects, reports, members)
+    if not count:
+        return
     reports, members = reports[:count], members[:count]
-    if count and (members == members[0]).all():
+    if (members == members[0]).all():
         yield int(members[0]), reports
         return
     order = np.argsort(members, kind="stable")

@@ -77,7 +77,8 @@ class Exchange:
             for member in self.engine.registry.members
             if local_key(member.member) not in self.engine.registry.keys
         )
-        self.sequencer.found(keys)
+        if keys:
+            self.sequencer.decide(*keys)
         self._mailboxes: dict[Session, deque[bytes]] = {}
         self.gateway = Gateway(self.sequencer, Enquiries(self.sequencer, self.clock()), self._deliver)
 

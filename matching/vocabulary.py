@@ -154,3 +154,4 @@ class RejectReason(IntEnum):
     MALFORMED = 61
     NOT_AUTHENTICATED = 62
     CLOCK_AHEAD = 63
+    REPORTS_DROPPED = 64

@@ -63,6 +63,8 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     def fault(self) -> str:
         """Return what is wrong with the terms, naming field, value and remedy; empty if nothing is."""
+        if not self.code:
+            return "code: it is blank; give the programme a name"
         bounds = {
             "version": (0, 10**6),
             "fiscal_year": _YEARS,

@@ -20,7 +20,7 @@ PORT_DEFAULT = 7411
     "--port",
     default=PORT_DEFAULT,
     show_default=True,
-    help="First of five ports, for orders, queries, feed, refreshes and commits; 0: the system chooses.",
+    help="First of four ports, for orders, queries, feed and refreshes; 0: the system chooses.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 def serve(folder: str | None, port: int, host: str) -> None:
@@ -153,7 +153,10 @@ def key_show(profile: str, *, as_json: bool) -> None:
 @click.argument("public_key")
 @with_profile("operator")
 def key_revoke(public_key: str, profile: str) -> None:
-    """Let a public key speak for nobody from now on; its open connections are cut off."""
+    """Let a public key speak for nobody from now on: orders, queries and refreshes are refused at once.
+
+    A feed that is open already goes on until it connects again.
+    """
     from exchange.protocol.acts import RevokeKey
 
     with connected(profile) as exchange:

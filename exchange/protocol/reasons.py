@@ -60,6 +60,9 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.RELATED_PARTY: Meaning("order", "a subsidised buy met its own group, and was ended"),
     RejectReason.TOO_OLD: Meaning("client_id", "it was sent before the ids that the venue remembers"),
     RejectReason.CLOCK_AHEAD: Meaning("sent_at", "set your clock: it is {detail} ns ahead of the venue's"),
+    RejectReason.REPORTS_DROPPED: Meaning(
+        "session", "you did not read, and reports were dropped: open a new session, ask for orders and fills"
+    ),
     RejectReason.MALFORMED: Meaning("message", "send whole records of the protocol's layout"),
     RejectReason.NOT_AUTHENTICATED: Meaning("key", "connect with a key that the venue knows"),
 }

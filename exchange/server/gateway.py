@@ -12,6 +12,7 @@ from typing import assert_never
 import msgspec
 import numpy as np
 
+from exchange.config import DROPPED_SESSIONS_MAX
 from exchange.engine import Outcome
 from exchange.protocol.acts import Act, Issue, SignedAct
 from exchange.protocol.arrays import COMMAND
@@ -57,6 +58,7 @@ class Gateway:
         self._keys: dict[Session, str] = {}
         self._members: dict[Session, int] = {}
         self._sessions: dict[int, dict[Session, None]] = {}
+        self._dropped: dict[Session, None] = {}
         self._requests: list[tuple[Session, int, Request]] = []
         self._commands: list[bytes] = []
         self._owners: list[tuple[Session, int, int]] = []
@@ -75,7 +77,8 @@ class Gateway:
         if self._commands:
             self._trade()
         for session, member, request in self._requests:
-            self._reply(session, member, request)
+            if self._speaks_for(session) == member:  # a batch may revoke a key and ask with it
+                self._reply(session, member, request)
         self._requests.clear()
         return busy
 
@@ -95,6 +98,9 @@ class Gateway:
 
     def take(self, session: Session, body: bytes) -> int:
         """Sort one message into commands or requests; return how many commands it brought."""
+        if session in self._dropped:
+            self.refuse(session, RejectReason.REPORTS_DROPPED, "")
+            return 0
         member = self._speaks_for(session)
         if member is None:
             self.refuse(session, RejectReason.NOT_AUTHENTICATED, "")
@@ -175,6 +181,7 @@ class Gateway:
             return
         who = engine.registry.members[member].member
         outcome = self._sequencer.decide(SignedAct(who, request.why, request.act))
+        self.tell(outcome)
         result = outcome.acts[0]
         if result.reason == RejectReason.NONE:
             self._send(session, encode(Decided(request.request, result.sequence)))
@@ -197,9 +204,16 @@ class Gateway:
         self._send(session, encode(Refused(request, reason.name.lower(), field, value, remedy)))
 
     def _send(self, session: Session, body: bytes) -> None:
-        """Send to one session; one that is gone, or does not read, is forgotten."""
+        """Send to one session. One that is gone, or does not read, is told nothing more but that.
+
+        What it missed cannot be made good on the same connection: going on as if nothing had happened
+        would leave its member with a hole that it cannot see.
+        """
         if not self._send_to(session, body):
             self._forget(session)
+            self._dropped[session] = None
+            if len(self._dropped) > DROPPED_SESSIONS_MAX:
+                del self._dropped[next(iter(self._dropped))]
 
     def _forget(self, session: Session) -> None:
         self._keys.pop(session, None)

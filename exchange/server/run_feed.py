@@ -67,9 +67,9 @@ def _publish(follower: Follower, publisher: Publisher, public: zmq.Socket[bytes]
 def _refresh(follower: Follower, publisher: Publisher, refresh: zmq.Socket[bytes]) -> None:
     """Answer who asks for a whole book; what cannot be read is not answered."""
     while refresh.poll(0):
-        session, *parts = refresh.recv_multipart()
+        session, *parts = refresh.recv_multipart(copy=False)
         answer = None
-        if len(parts) == 1:
-            answer = publisher.answer(parts[0], follower.engine.core.book)
+        if len(parts) == 1 and parts[0].get("User-Id") in follower.engine.registry.keys:
+            answer = publisher.answer(parts[0].bytes, follower.engine.core.book)
         if answer is not None:
-            refresh.send_multipart((session, answer), zmq.NOBLOCK)
+            refresh.send_multipart((session.bytes, answer), zmq.NOBLOCK)

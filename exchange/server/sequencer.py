@@ -56,8 +56,17 @@ class Sequencer:
         self._next_midnight = midnight_after(engine.time) if engine.time else 0
 
     def submit(self, commands: np.ndarray, acts: tuple[SignedAct, ...] = ()) -> Outcome:
-        """Give a batch its numbers and time, journal it, apply it. `commands` is written to (their times)."""
+        """Give a batch its numbers and time, journal it, apply it. `commands` is written to (their times).
+
+        The first batch after the venue's midnight begins with the end of the trading day, so that no
+        order of yesterday meets one of today, and a journal that has reached a day has ended the last.
+        """
+        named = commands["act"][commands["kind"] == CommandKind.ACT]
+        assert named.tolist() == list(range(len(acts))), "each ACT names its act, in their order"
         now = max(self._clock(), self.engine.time)
+        if self._next_midnight and now >= self._next_midnight:
+            commands = np.concatenate([ending_day(), commands])
+            self._next_midnight = 0
         commands["time"] = now
         self._next_midnight = self._next_midnight or midnight_after(now)
         count = len(commands)
@@ -68,28 +77,41 @@ class Sequencer:
 
     def decide(self, *acts: SignedAct) -> Outcome:
         """Sequence acts as a batch of their own."""
-        commands = np.zeros(len(acts), COMMAND)
-        commands["kind"] = CommandKind.ACT
-        commands["act"] = np.arange(len(acts))
-        return self.submit(commands, acts)
+        return self.submit(as_batch(acts), acts)
 
     def found(self, acts: tuple[SignedAct, ...]) -> None:
-        """Begin an empty journal with the acts that make the venue. Raises `ValueError` on a refusal."""
-        outcome = self.decide(*acts)
-        for result in outcome.acts:
+        """Begin an empty journal with the acts that make the venue.
+
+        Raises `ValueError` if one of them would be refused; then nothing is journalled.
+        """
+        trial = Engine().apply(as_batch(acts), acts)
+        for result in trial.acts:
             if result.reason != RejectReason.NONE:
                 message = f"founding act {acts[result.row].act}: refused, {result.reason.name.lower()}"
                 raise ValueError(message)
+        self.decide(*acts)
 
     def end_day_if_due(self) -> Outcome | None:
         """End the trading day at the venue's midnight: a sequenced command, like all that counts."""
         now = self._clock()
         if self._next_midnight == 0 or now < self._next_midnight:
             return None
-        self._next_midnight = midnight_after(now)
-        commands = np.zeros(1, COMMAND)
-        commands["kind"] = CommandKind.END_DAY
-        return self.submit(commands)
+        return self.submit(np.zeros(0, COMMAND))
+
+
+def as_batch(acts: tuple[SignedAct, ...]) -> np.ndarray:
+    """Return the commands that carry acts, one each, in their order."""
+    commands = np.zeros(len(acts), COMMAND)
+    commands["kind"] = CommandKind.ACT
+    commands["act"] = np.arange(len(acts))
+    return commands
+
+
+def ending_day() -> np.ndarray:
+    """Return the command that ends the trading day."""
+    commands = np.zeros(1, COMMAND)
+    commands["kind"] = CommandKind.END_DAY
+    return commands
 
 
 def midnight_after(time: int) -> int:

@@ -53,6 +53,12 @@ class Settler:
         began = time.monotonic()
         stored = self.store.watermark.sequence
         for frame, outcome in self.follower.advance(commit):
+            if frame.last == stored and frame.digest != self.store.watermark.digest:
+                message = (
+                    f"the store was made from another journal: at sequence {stored} their digests differ; "
+                    "put the right store or journal in place, or take the store away to have it rebuilt"
+                )
+                raise ReplayParted(message)
             if frame.last > stored:
                 if not self.store.pending:
                     self.flush_due = time.monotonic() + FLUSH_SECONDS

@@ -31,6 +31,7 @@ NOT_FROM_COMMANDS = {
     RejectReason.KEY_INVALID,
     RejectReason.MALFORMED,
     RejectReason.NOT_AUTHENTICATED,
+    RejectReason.REPORTS_DROPPED,
 }
 """What the engine never tells of a command: orders have numbers of their own, some reasons are those
 of acts, and some the gateway's."""

@@ -90,6 +90,60 @@ def test_what_is_wrong_as_written_is_refused_and_not_journalled(venue, wrong, re
     assert (venue.engine.state_hash(), venue.journal.frames) == (before, frames)
 
 
+@pytest.mark.parametrize("kind", [CommandKind.ACT, CommandKind.END_DAY, 5])
+def test_a_known_id_opens_no_door_for_what_members_may_not_ask(venue, kind):
+    """An id that is known once let everything pass: an act without an act stopped the venue for good."""
+    order = new(venue, "a1", Side.BUY, 3, -1, time_in_force=TimeInForce.DAY)
+    venue.reports(ANN, commands(order))
+    before, frames = venue.engine.state_hash(), venue.journal.frames
+    (report,) = venue.reports(ANN, commands(order._replace(kind=kind)))
+    assert (report.kind, report.reason) == (EventKind.REJECTED, RejectReason.UNKNOWN_KIND)
+    assert (venue.engine.state_hash(), venue.journal.frames) == (before, frames)
+
+
+@pytest.mark.parametrize("client_id", [b"\0" * 8 + b"\xff" * 16, b"\0a", b"a\0b", b"\xff"])
+def test_a_cancel_whose_id_is_no_text_is_not_journalled(venue, client_id):
+    """The store keeps ids as text: one that is none stopped the settlement at every start."""
+    frames = venue.journal.frames
+    cancel = new(venue, "", Side.BUY, 0, 0, kind=CommandKind.CANCEL, order=1, client_id=client_id)
+    (report,) = venue.reports(ANN, commands(cancel))
+    assert report.reason == RejectReason.CLIENT_ID_INVALID
+    assert venue.journal.frames == frames
+
+
+def test_what_depends_on_the_phase_is_journalled_and_remembered_with_its_id(venue):
+    """Else a copy of a refused order, sent before the answer came, could become a live one."""
+    venue.say(OPERATOR, encode(Decide(1, SetPhase("QWEN3-MAX", "halted"), "test")))
+    order = new(venue, "a1", Side.BUY, 3, -1)
+    (refused,) = venue.reports(ANN, commands(order))
+    assert refused.reason == RejectReason.INSTRUMENT_NOT_OPEN
+    assert refused.sequence > 0
+    venue.say(OPERATOR, encode(Decide(2, SetPhase("QWEN3-MAX", "continuous"), "test")))
+    (again,) = venue.reports(ANN, commands(order))
+    assert (again.kind, again.state) == (EventKind.KNOWN, OrderState.REJECTED)
+
+
+def test_a_session_that_missed_reports_is_told_so_and_nothing_else(venue):
+    venue.say(ALIBABA, encode(AskStatus(1)))
+    venue.reports(ALIBABA, commands(new(venue, "s1", Side.SELL, 5, 0)))
+    venue.gone.add(ALIBABA)
+    venue.reports(ANN, commands(new(venue, "b1", Side.BUY, 2, 0)))
+    venue.gone.clear()
+    answer = read_answer(venue.say(ALIBABA, encode(AskStatus(2)))[0])
+    assert answer.reason == "reports_dropped"
+    venue.meet(b"\0new", "ALIBABA")
+    assert read_answer(venue.say(b"\0new", encode(AskStatus(3)))[0]).request == 3
+
+
+def test_a_key_revoked_in_a_batch_asks_nothing_more_in_it(venue):
+    from exchange.protocol.acts import RevokeKey
+    from exchange.testing import local_key
+
+    revoke = encode(Decide(1, RevokeKey(local_key("OPERATOR")), "test"))
+    venue.say(OPERATOR, revoke, encode(Decide(2, Deposit("ANN", 5), "too late")))
+    assert read_answer(venue.say(ANN, encode(AskAccount(3)))[0]).money.available == 10**10
+
+
 def test_the_good_commands_of_a_message_are_taken_beside_the_bad(venue):
     rows = [new(venue, f"a{at}", Side.BUY, 1, -at, quantity=at % 2) for at in range(6)]
     reports = venue.reports(ANN, commands(*rows))

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from exchange.config import STATE_HASH_EVERY
 from exchange.engine import Engine
+from exchange.protocol.acts import Admit, SignedAct
 from exchange.protocol.arrays import COMMAND
+from exchange.reports import by_member
 from exchange.server.follower import Commit, Follower
 from exchange.server.journal import Journal, read_frames
 from exchange.server.replay import ReplayParted, apply_frame, recover, replay
 from exchange.server.sequencer import DAY_NS, Sequencer, midnight_after
 from exchange.testing import FakeClock
-from matching.vocabulary import CommandKind, Side, TimeInForce
+from matching.vocabulary import CommandKind, EventKind, Side, TimeInForce
 from settlement.terms import VENUE_ZONE
 from tests.server.venue import founding
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class FailingJournal:
@@ -138,6 +146,78 @@ def test_day_orders_end_at_the_venues_midnight_by_a_sequenced_command(venue):
     assert int(sequencer.engine.core.book.counts[0]["open_orders"]) == 2
     assert sequencer.end_day_if_due() is None
     assert replay(folder).state_hash() == sequencer.engine.state_hash()
+
+
+def test_no_order_of_yesterday_meets_one_of_today(venue):
+    """The first batch after midnight begins with the end of the day, whatever it brings."""
+    sequencer, clock, folder = venue
+    sequencer.submit(bids(sequencer, 2, time_in_force=TimeInForce.DAY))
+    clock.now = midnight_after(clock.now) + 1
+    outcome = sequencer.submit(bids(sequencer, 1, start=2, time_in_force=TimeInForce.DAY))
+    kinds = outcome.events["kind"].tolist()
+    assert kinds == [EventKind.EXPIRED, EventKind.EXPIRED, EventKind.ACCEPTED]
+    assert sequencer.end_day_if_due() is None
+    assert int(sequencer.engine.core.book.counts[0]["open_orders"]) == 1
+    assert replay(folder).state_hash() == sequencer.engine.state_hash()
+
+
+def test_a_venue_that_slept_through_midnight_ends_the_day_first(venue):
+    sequencer, clock, folder = venue
+    sequencer.submit(bids(sequencer, 2, time_in_force=TimeInForce.DAY))
+    sequencer.journal.close()
+    clock.now = midnight_after(clock.now) + DAY_NS // 2
+    engine, journal = recover(folder)
+    again = Sequencer(engine, journal, clock)
+    ended = again.end_day_if_due()
+    assert ended is not None
+    assert len(ended.events) == 2
+    journal.close()
+
+
+def test_a_quiet_midnight_tells_nobody_anything(venue):
+    sequencer, clock, _ = venue
+    clock.now = midnight_after(clock.now)
+    ended = sequencer.end_day_if_due()
+    assert list(by_member(ended.events, ended.effects)) == []
+
+
+def test_a_founding_with_a_fault_leaves_the_journal_empty(tmp_path):
+    journal = Journal.open(tmp_path / "journal", segment_bytes=1 << 20)
+    sequencer = Sequencer(Engine(), journal, FakeClock())
+    twice = SignedAct("OPERATOR", "test", Admit(member="OPERATOR", role="operator"))
+    with pytest.raises(ValueError, match="already_exists"):
+        sequencer.found((*founding(), twice))
+    assert journal.sequence == 0
+    sequencer.found(founding())
+    journal.close()
+
+
+def test_the_state_depends_on_no_hash_seed():
+    """A set of texts is walked in another order by every process: numbers given on the way would differ."""
+    script = (
+        "import numpy as np, msgspec;"
+        "from exchange.engine import Engine;"
+        "from exchange.protocol.acts import Admit, DefineProgramme, SignedAct;"
+        "from exchange.server.founding import voucher;"
+        "from exchange.server.sequencer import as_batch;"
+        "terms = msgspec.structs.replace(voucher(2026), regions=('A', 'B', 'C', 'D', 'E', 'B'));"
+        "acts = [DefineProgramme(terms), Admit(member='M', role='firm', region='D')];"
+        "signed = tuple(SignedAct('X', 'y', act) for act in acts);"
+        "engine = Engine(); engine.apply(as_batch(signed), signed);"
+        "print(engine.state_hash())"
+    )
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": str(number), "PYTHONPATH": str(ROOT)},
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        ).stdout
+        for number in range(4)
+    }
+    assert len(hashes) == 1
 
 
 def test_midnight_is_the_venues():
