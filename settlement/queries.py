@@ -97,6 +97,13 @@ class QueryRefused(msgspec.Struct, frozen=True):
         return f"{self.code}: {self.field} {self.value}; {self.remedy}"
 
 
+_DEPTH_MAX = 500
+"""How deep a parse tree may go: about 250 expressions within one another. Interpreters stop at other
+depths, or overflow; the limit is ours, so that it is the same everywhere."""
+
+_NESTED = QueryRefused("sql", "sql", "nested too deeply", "break it into with-clauses")
+
+
 class QueryService:
     """Answers questions about a store, each on a connection of its own.
 
@@ -150,7 +157,7 @@ class QueryService:
             remedy = "ask for less at once, or group it more coarsely"
             return QueryRefused("memory", "sql", "needs more memory than there is", remedy)
         if isinstance(error, RecursionError):
-            return QueryRefused("sql", "sql", "nested too deeply", "break it into with-clauses")
+            return _NESTED
         return QueryRefused("sql", "sql", str(error)[:_COMPLAINT_LETTERS], "correct the statement")
 
     def _run(
@@ -211,20 +218,22 @@ class QueryService:
         A with-clause is in sight of those after it and of the query that they stand before, and of
         itself only if it is recursive; elsewhere the same name would mean a table.
         """
-        waiting = [(tree, tables)]
+        waiting = [(tree, tables, 0)]
         while waiting:
-            node, named = waiting.pop()
+            node, named, depth = waiting.pop()
+            if depth > _DEPTH_MAX:
+                return _NESTED
             if isinstance(node, list):
-                waiting.extend((part, named) for part in node)
+                waiting.extend((part, named, depth + 1) for part in node)
             elif isinstance(node, dict):
                 fault = self._node_fault(node, named)
                 if fault:
                     return fault
                 for name, body in _with_clauses(node):
                     recursive = body.get("type") == "RECURSIVE_CTE_NODE"
-                    waiting.append((body, named | {(name,)} if recursive else named))
+                    waiting.append((body, named | {(name,)} if recursive else named, depth + 1))
                     named |= {(name,)}
-                waiting.extend((part, named) for part in _parts(node))
+                waiting.extend((part, named, depth + 1) for part in _parts(node))
         return None
 
     def _node_fault(self, node: Tree, named: frozenset[Path]) -> QueryRefused | None:
