@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import cache
 from importlib.resources import files
 from typing import Literal
 
@@ -62,6 +63,7 @@ def read_catalogue(text: str) -> tuple[Instrument, ...]:
     return tuple(rows)
 
 
+@cache
 def standard_catalogue() -> tuple[Instrument, ...]:
     """Return the catalogue that ships with the exchange (`exchange/catalogue/standard.csv`)."""
     return read_catalogue(files("exchange.catalogue").joinpath("standard.csv").read_text("utf-8"))

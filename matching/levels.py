@@ -3,8 +3,9 @@
 Levels are ranked by a *key*: the price in ticks for asks, its complement for bids, so that the best
 level of either half has the lowest key and no code below asks for the side. A node's word of 64 bits
 tells its occupied children, and one instruction finds the lowest. The root is only as tall as the
-prices of this half lie apart: one node for 64 neighbouring ticks, nine for any two prices of int64.
-The leaf touched last is remembered, so that most orders near the best price never walk the tree.
+prices of this half have lain apart since it was last empty: one node for 64 neighbouring ticks, nine
+for any two prices that are allowed. The leaf touched last is remembered, so that most orders near the
+best price never walk the tree.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from exchange.protocol.messages import Refused
 from matching.vocabulary import RejectReason
 
 
@@ -66,6 +67,11 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.MALFORMED: Meaning("message", "send whole records of the protocol's layout"),
     RejectReason.NOT_AUTHENTICATED: Meaning("key", "connect with a key that the venue knows"),
 }
+
+
+def refused(reason: RejectReason, value: str, request: int = 0) -> Refused:
+    """Return the answer to what cannot be read, or may not be asked; `value` is what was at fault."""
+    return Refused(request, reason.name.lower(), MEANINGS[reason].field, value, remedy_of(reason, 0))
 
 
 def remedy_of(reason: RejectReason, detail: int) -> str:

@@ -12,12 +12,12 @@ from exchange.engine import Engine
 from exchange.server.folder import Folder
 from exchange.server.follower import Follower
 from exchange.server.journal import JournalDamaged, JournalTorn, read_frames
-from exchange.server.replay import ReplayParted, apply_frame
+from exchange.server.replay import ReplayParted
 from exchange.server.settler import Settler
 from matching.vocabulary import NO_SLOT, Side
 from settlement.compare import differences
 from settlement.report import settlement_report
-from settlement.store import Store, StoreError
+from settlement.store import Store, StoreError, StoreInUse
 
 
 class Verdict(NamedTuple):
@@ -43,9 +43,7 @@ def verify(folder: Folder, progress: Callable[[int], None] | None = None) -> Ver
     mark = stored.watermark.sequence if stored else 0
     try:
         for frame in read_frames(folder.journal):
-            outcome = apply_frame(follower.engine, frame)
-            follower.position, follower.digest = frame.end, frame.digest
-            follower.frames += 1
+            outcome = follower.take(frame)
             rebuilt.add(outcome.events, outcome.effects, outcome.happened)
             if progress is not None:
                 progress(frame.last)
@@ -85,12 +83,11 @@ def _stored(path: Path, told: list[str], wrong: list[str]) -> Store | None:
         return None
     try:
         return Store.open(path)
+    except StoreInUse:
+        told.append("the settlement store is in use by a running venue, and was not compared")
     except StoreError as error:
-        if "lock" in str(error):
-            told.append("the settlement store is in use by a running venue, and was not compared")
-        else:
-            wrong.append(str(error))
-        return None
+        wrong.append(str(error))
+    return None
 
 
 def laws_broken(engine: Engine) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import zmq
 
+from exchange.profiles import SECRET_MODE, Profile, write_profile
 from exchange.profiles import Endpoints as PublicEndpoints
-from exchange.profiles import Profile, write_profile
 from exchange.protocol.acts import SignedAct
 
 _WATERMARK = struct.Struct("<q")
@@ -54,8 +54,8 @@ class Folder:
             folder.mkdir(parents=True, exist_ok=True)
         self.keys.chmod(0o700)
         venue = new_key_pair("VENUE")
-        write_private(self._venue_key, msgspec.json.encode(venue))
-        write_private(self._pairs, msgspec.json.encode(keys))
+        write_aside(self._venue_key, msgspec.json.encode(venue), SECRET_MODE)
+        write_aside(self._pairs, msgspec.json.encode(keys), SECRET_MODE)
         text = msgspec.json.format(msgspec.json.encode(acts), indent=1)
         write_aside(self._founding, text)
 
@@ -94,23 +94,17 @@ class Folder:
         return max((_WATERMARK.unpack(note)[0] for note in whole), default=0)
 
 
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all: aside, synced, renamed."""
+def write_aside(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file so that it is there whole or not at all: aside, synced, renamed.
+
+    A secret's `mode` is `SECRET_MODE`: its owner alone may read it, from the first byte on.
+    """
     aside = path.with_name(path.name + ".part")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    aside.unlink(missing_ok=True)  # what a crash left there has its own mode
+    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         os.write(handle, data)
         os.fsync(handle)
     finally:
         os.close(handle)
     aside.rename(path)
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a secret, readable by its owner alone from the first byte on."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)

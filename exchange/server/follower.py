@@ -64,8 +64,12 @@ class Follower:
         for frame in read_frames(
             self._journal, start=self.position, until=commit.position, previous=self.digest
         ):
-            outcome = apply_frame(self.engine, frame)
-            self.position = frame.end
-            self.digest = frame.digest
-            self.frames += 1
-            yield frame, outcome
+            yield frame, self.take(frame)
+
+    def take(self, frame: Frame) -> Outcome:
+        """Apply the frame that comes next, and note how far the replica stands."""
+        outcome = apply_frame(self.engine, frame)
+        self.position = frame.end
+        self.digest = frame.digest
+        self.frames += 1
+        return outcome

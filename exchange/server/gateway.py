@@ -28,11 +28,10 @@ from exchange.protocol.messages import (
     Decide,
     Decided,
     Logon,
-    Refused,
     Request,
     encode,
 )
-from exchange.protocol.reasons import MEANINGS, remedy_of
+from exchange.protocol.reasons import refused
 from exchange.reports import by_member, refusals
 from exchange.server.enquiries import Enquiries
 from exchange.server.sequencer import Sequencer
@@ -135,10 +134,10 @@ class Gateway:
         counts = [count for _, _, count in self._owners]
         commands["member"] = np.repeat([member for _, member, _ in self._owners], counts)
         faults, details = self._sequencer.engine.faults(commands)
-        refused = faults != RejectReason.NONE
-        if refused.any():
+        faulty = faults != RejectReason.NONE
+        if faulty.any():
             self._tell_refused(commands, faults, details, counts)
-            commands = commands[~refused]
+            commands = commands[~faulty]
         self._commands.clear()
         self._owners.clear()
         if len(commands):
@@ -200,8 +199,7 @@ class Gateway:
 
     def refuse(self, session: Session, reason: RejectReason, value: str, request: int = 0) -> None:
         """Answer what cannot be read, or may not be asked."""
-        field, remedy = MEANINGS[reason].field, remedy_of(reason, 0)
-        self._send(session, encode(Refused(request, reason.name.lower(), field, value, remedy)))
+        self._send(session, encode(refused(reason, value, request)))
 
     def _send(self, session: Session, body: bytes) -> None:
         """Send to one session. One that is gone, or does not read, is told nothing more but that.

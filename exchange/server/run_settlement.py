@@ -11,7 +11,7 @@ import zmq
 
 from exchange.config import FLUSH_SECONDS, POLL_MS, QUERIES_WAITING_MAX, Endpoints
 from exchange.protocol.messages import MESSAGE, QUERIES, Query, QueryResult, Refused, encode
-from exchange.protocol.reasons import MEANINGS
+from exchange.protocol.reasons import refused
 from exchange.server.folder import Folder
 from exchange.server.follower import Commit, Follower, decode_commit, first_commit
 from exchange.server.process import Stop, report_ready
@@ -111,9 +111,7 @@ def _take_query(router: zmq.Socket[bytes], desk: QueryDesk, settler: Settler) ->
 def _refuse(
     router: zmq.Socket[bytes], session: bytes, request: int, reason: RejectReason, value: str
 ) -> None:
-    meaning = MEANINGS[reason]
-    answer = Refused(request, reason.name.lower(), meaning.field, value, meaning.remedy)
-    router.send_multipart((session, encode(answer)), zmq.NOBLOCK)
+    router.send_multipart((session, encode(refused(reason, value, request))), zmq.NOBLOCK)
 
 
 class QueryDesk:
