@@ -1,21 +1,25 @@
 """The core's kernels: refuse or hold, match, settle, subsidise; one call for a whole batch.
 
 The order of the steps of a command is the order of the calls in `new_order`. `exchange.engine` calls
-`run` and `find_faults`, and nothing else.
+`run`, `begin_act` and `find_faults`, and nothing else.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from exchange.forms import fill_form, fill_refusal
 from exchange.memory import SENT_AHEAD_NS_MAX, is_text, key_of_id, note, recall
 from exchange.refusing import cover_fault, detail_of, open_stake, standing_fault, static_fault
-from exchange.settling import blank_effect, settle
+from exchange.settling import blank_effect, settle, settle_leavings
 from exchange.state import Core, Output
-from matching.batch import end_day, has_room
-from matching.cross import cancel, enter, refuse
-from matching.kernel import kernel
+from matching.batch import fits_events, spare_commands
+from matching.changing import cancel, end_day, expire_until_now, mass_cancel, reduce
+from matching.entering import enter
+from matching.extras import open_lots
+from matching.kernel import kernel, rare
 from matching.layout import Row
+from matching.tell import refuse
 from matching.vocabulary import NO_SLOT, CommandKind, EventKind, OrderState, RejectReason, Side
 from settlement.balances import hold_buy, hold_sell
 from settlement.programmes import reserve
@@ -25,46 +29,25 @@ ACCOUNTS_PER_COMMAND = 4
 
 
 @kernel
-def fits(core: Core, kind: int, instrument: int, output: Output, at: int) -> bool:
-    """Tell whether one more command is sure to fit into every pool and into the output."""
-    totals = core.ledger.totals[0]
+def spare(core: Core) -> int:
+    """Return how many commands are sure to fit into every pool, whatever they ask; 0 or more."""
+    ledger = core.ledger
+    totals = ledger.totals[0]
     memory = core.memory
-    accounts = totals.accounts + ACCOUNTS_PER_COMMAND
-    return (
-        has_room(core.book, kind, instrument, output.events, at)
-        and core.book.counts[0].orders_used < len(core.ledger.stakes)
-        and accounts <= len(core.ledger.accounts)
-        and 2 * accounts <= len(core.ledger.account_places)
-        and totals.usages < len(core.ledger.usages)
-        and 2 * totals.usages + 2 <= len(core.ledger.usage_places)
-        and memory.used[0].memos < len(memory.memos)
-        and 2 * memory.used[0].memos + 2 <= len(memory.places)
-    )
-
-
-@kernel
-def fill_form(core: Core, command: Row, order: int) -> Row:
-    """Put a command into the book's words, under the order id that it acts on."""
-    form = core.form[0]
-    form.order = order
-    form.price = command.price
-    form.quantity = command.quantity
-    form.instrument = command.instrument
-    form.member = command.member
-    form.group = core.ledger.members[command.member].group
-    form.kind = command.kind
-    form.side = command.side
-    form.type = command.type
-    form.time_in_force = command.time_in_force
-    form.subsidised = 0 if command.programme == NO_SLOT else 1
-    return form
+    memos = memory.used[0].memos
+    room = spare_commands(core.book)
+    room = min(room, len(ledger.stakes) - core.book.counts[0].orders_used)
+    room = min(room, (len(ledger.accounts) - totals.accounts) // ACCOUNTS_PER_COMMAND)
+    room = min(room, ((len(ledger.account_places) >> 1) - totals.accounts) // ACCOUNTS_PER_COMMAND)
+    room = min(room, len(ledger.usages) - totals.usages, (len(ledger.usage_places) >> 1) - totals.usages)
+    return max(0, min(room, len(memory.memos) - memos, (len(memory.places) >> 1) - memos))
 
 
 @kernel
 def refuse_order(core: Core, command: Row, memo: int, reason: int, output: Output, at: int) -> int:
     """Say that a command is refused, and remember it with its client id, if it has a memo."""
     detail = detail_of(core, command, reason)
-    refuse(fill_refusal(core, command), reason, output.events, at)
+    refuse(core.book, fill_refusal(core, command), reason, output.events, at)
     blank_effect(output.effects[at], command)
     output.effects[at].detail = detail
     output.effects[at].state = OrderState.REJECTED
@@ -78,18 +61,6 @@ def refuse_order(core: Core, command: Row, memo: int, reason: int, output: Outpu
         here.reason = reason
         here.detail = detail
     return at + 1
-
-
-@kernel
-def fill_refusal(core: Core, command: Row) -> Row:
-    """Put into the form what a refusal repeats of a command that may be wrong in every field."""
-    form = core.form[0]
-    form.order = command.order if command.kind == CommandKind.CANCEL else 0
-    form.price = command.price
-    form.quantity = command.quantity
-    form.instrument = command.instrument
-    form.side = command.side
-    return form
 
 
 @kernel
@@ -114,11 +85,11 @@ def note_order(core: Core, command: Row, memo: int, order: int) -> None:
     here.time_in_force = command.time_in_force
 
 
-@kernel
+@rare
 def tell_known(core: Core, command: Row, memo: int, output: Output, at: int) -> int:
     """Answer a client id that is known: nothing is done, and its order's state now is told again."""
     here = core.memory.memos[memo]
-    refuse(fill_refusal(core, command), here.reason, output.events, at)
+    refuse(core.book, fill_refusal(core, command), here.reason, output.events, at)
     event = output.events[at]
     event.kind = EventKind.KNOWN
     event.order = here.order
@@ -140,39 +111,57 @@ def tell_known(core: Core, command: Row, memo: int, output: Output, at: int) -> 
         stake = core.ledger.stakes[here.slot]
         effect.fee = stake.fees
         effect.subsidy = stake.reserved
-        event.leaves = core.book.orders[here.slot].leaves
-        effect.filled = here.quantity - event.leaves
+        event.leaves = open_lots(core.book, here.slot)
+        effect.filled = stake.filled
         effect.gross = stake.maker_gross + stake.taker_gross
         effect.paid = stake.paid
     return at + 1
 
 
 @kernel
+def time_fault(core: Core, command: Row) -> int:
+    """Return why a new order comes too late, or from a clock that runs too far ahead, or NONE."""
+    if command.sent_at <= core.memory.recalls[command.member].horizon:
+        return RejectReason.TOO_OLD
+    if command.sent_at > command.time + SENT_AHEAD_NS_MAX:
+        return RejectReason.CLOCK_AHEAD
+    return RejectReason.NONE
+
+
+@kernel
 def new_order(core: Core, command: Row, order: int, output: Output, at: int) -> int:
     """Take a new order through every step: known, sound, allowed, covered; held, crossed, settled."""
+    memo = NO_SLOT
     reason = static_fault(core, command)
-    if reason == RejectReason.UNKNOWN_MEMBER or reason == RejectReason.CLIENT_ID_INVALID:
-        return refuse_order(core, command, NO_SLOT, reason, output, at)
-    key = key_of_id(command.member, command.client_id)
-    memo = recall(core.memory, command.member, command.client_id, key)
-    if memo != NO_SLOT:
-        return tell_known(core, command, memo, output, at)
-    if command.sent_at <= core.memory.recalls[command.member].horizon:
-        return refuse_order(core, command, NO_SLOT, RejectReason.TOO_OLD, output, at)
-    if command.sent_at > command.time + SENT_AHEAD_NS_MAX:
-        return refuse_order(core, command, NO_SLOT, RejectReason.CLOCK_AHEAD, output, at)
-    memo = note(core.memory, command.member, command.client_id, key, command.sent_at)
-    if reason == RejectReason.NONE:
-        reason = standing_fault(core, command)
-    if reason == RejectReason.NONE:
-        open_stake(core, command)
-        reason = cover_fault(core, command, command.time)
+    if reason != RejectReason.UNKNOWN_MEMBER and reason != RejectReason.CLIENT_ID_INVALID:
+        key = key_of_id(command.member, command.client_id)
+        memo = recall(core.memory, command.member, command.client_id, key)
+        if memo != NO_SLOT:
+            return tell_known(core, command, memo, output, at)
+        late = time_fault(core, command)
+        if late != RejectReason.NONE:
+            reason = late
+        else:
+            memo = note(core.memory, command.member, command.client_id, key, command.sent_at)
+            core.form[0].order = order  # the rest was filled when the command was looked at
+            if reason == RejectReason.NONE:
+                reason = placing_fault(core, command)
     if reason != RejectReason.NONE:
         return refuse_order(core, command, memo, reason, output, at)
-    end = enter(core.book, fill_form(core, command, order), output.events, at)
+    end = enter(core.book, core.form[0], output.events, at)
     note_order(core, command, memo, order)
     stake_order(core, command, memo, output, at)
     return settle(core, command, output, at + 1, end)
+
+
+@kernel
+def placing_fault(core: Core, command: Row) -> int:
+    """Return why an order that is sound may not be placed, or what it lacks, or NONE; draft its stake."""
+    reason = standing_fault(core, command)
+    if reason != RejectReason.NONE:
+        return reason
+    open_stake(core, command)
+    return cover_fault(core, command, command.time)
 
 
 @kernel
@@ -199,22 +188,98 @@ def stake_order(core: Core, command: Row, memo: int, output: Output, at: int) ->
 def cancel_order(core: Core, command: Row, output: Output, at: int) -> int:
     """Cancel a member's own order; release what it had at stake."""
     reason = static_fault(core, command)
+    end = at
+    if reason == RejectReason.NONE:
+        end = cancel(core.book, fill_form(core, command, command.order), output.events, at)
+        if output.events[at].kind == EventKind.REJECTED:
+            reason = RejectReason.UNKNOWN_ORDER  # the book has no other
     if reason != RejectReason.NONE:
         return refuse_order(core, command, NO_SLOT, reason, output, at)
-    end = cancel(core.book, fill_form(core, command, command.order), output.events, at)
-    if output.events[at].kind == EventKind.REJECTED:
-        reason = output.events[at].reason
+    return settle_leavings(core, command, output, at, end)
+
+
+@rare
+def reduce_order(core: Core, command: Row, output: Output, at: int) -> int:
+    """Take lots off a member's own order; release what it had at stake for them."""
+    reason = static_fault(core, command)
+    end = at
+    if reason == RejectReason.NONE:
+        end = reduce(core.book, fill_form(core, command, command.order), output.events, at)
+        if output.events[at].kind == EventKind.REJECTED:
+            reason = RejectReason.UNKNOWN_ORDER  # the book has no other
+    if reason != RejectReason.NONE:
         return refuse_order(core, command, NO_SLOT, reason, output, at)
-    return settle(core, command, output, at, end)
+    return settle_leavings(core, command, output, at, end)
 
 
-@kernel
+@rare
+def cancel_many(core: Core, command: Row, output: Output, at: int) -> int:
+    """Cancel a member's own orders, of an instrument, of a side, or all; then tell how many they were."""
+    reason = static_fault(core, command)
+    if reason != RejectReason.NONE:
+        return refuse_order(core, command, NO_SLOT, reason, output, at)
+    end = mass_cancel(core.book, fill_form(core, command, 0), output.events, at)
+    settle_leavings(core, command, output, at, end)
+    refuse(core.book, fill_refusal(core, command), RejectReason.NONE, output.events, end)
+    event = output.events[end]
+    event.kind = EventKind.MASS_CANCELLED
+    event.price = 0
+    event.quantity = end - at
+    blank_effect(output.effects[end], command)
+    return end + 1
+
+
+@rare
 def end_trading_day(core: Core, command: Row, output: Output, at: int) -> int:
     """End the orders that last for the day, and begin every member's turnover anew."""
     end = end_day(core.book, output.events, at)
     for member in range(core.ledger.totals[0].members):
         core.ledger.members[member].turnover = 0
-    return settle(core, command, output, at, end)
+    return settle_leavings(core, command, output, at, end)
+
+
+@rare
+def expire(core: Core, command: Row, output: Output, at: int) -> int:
+    """Let every order expire whose time has come by the book's clock."""
+    return settle_leavings(core, command, output, at, expire_until_now(core.book, output.events, at))
+
+
+@kernel
+def pass_time(core: Core, command: Row, output: Output, at: int) -> int:
+    """Let the book's clock come to a command's time; what expires is settled before the command is done."""
+    counts = core.book.counts[0]
+    if command.time <= counts.clock:
+        return at
+    counts.clock = command.time
+    return at if counts.next_expiry > command.time else expire(core, command, output, at)
+
+
+@kernel
+def apply(core: Core, command: Row, sequence: int, output: Output, at: int) -> int:
+    """Do one command that is no ACT, and for which there is room. Returns how many events stand written."""
+    kind = command.kind
+    if kind == CommandKind.NEW:
+        return new_order(core, command, sequence, output, at)
+    if kind == CommandKind.CANCEL:
+        return cancel_order(core, command, output, at)
+    if kind == CommandKind.REDUCE:
+        return reduce_order(core, command, output, at)
+    if kind == CommandKind.MASS_CANCEL:
+        return cancel_many(core, command, output, at)
+    if kind == CommandKind.END_DAY:
+        return end_trading_day(core, command, output, at)
+    if kind == CommandKind.CLOCK:
+        return at
+    return refuse_order(core, command, NO_SLOT, RejectReason.UNKNOWN_KIND, output, at)
+
+
+@kernel
+def sign(command: Row, row: int, sequence: int, output: Output, start: int, end: int) -> None:
+    """Write on all that a command has caused which it was, and when."""
+    for at in range(start, end):
+        output.events[at].command = row
+        output.effects[at].sequence = sequence
+        output.effects[at].time = command.time
 
 
 @kernel
@@ -224,26 +289,30 @@ def run(core: Core, commands: np.ndarray, start: int, first: int, output: Output
     `first` is the sequence of row 0. Returns the first row that was not applied, and how many events
     stand written.
     """
+    row = start
     at = 0
-    for row in range(start, len(commands)):
-        command = commands[row]
-        kind = command.kind
-        if kind == CommandKind.ACT or not fits(core, kind, command.instrument, output, at):
-            return row, at
-        before = at
-        if kind == CommandKind.NEW:
-            at = new_order(core, command, first + row, output, at)
-        elif kind == CommandKind.CANCEL:
-            at = cancel_order(core, command, output, at)
-        elif kind == CommandKind.END_DAY:
-            at = end_trading_day(core, command, output, at)
-        else:
-            at = refuse_order(core, command, NO_SLOT, RejectReason.UNKNOWN_KIND, output, at)
-        for written in range(before, at):
-            output.events[written].command = row
-            output.effects[written].sequence = first + row
-            output.effects[written].time = command.time
-    return len(commands), at
+    while row < len(commands):
+        stop = min(row + spare(core), len(commands))
+        if stop == row:
+            break
+        while row < stop:
+            command = commands[row]
+            if command.kind == CommandKind.ACT or not fits_events(core.book, command, output.events, at):
+                return row, at
+            before = at
+            at = pass_time(core, command, output, at)
+            at = apply(core, command, first + row, output, at)
+            sign(command, row, first + row, output, before, at)
+            row += 1
+    return row, at
+
+
+@kernel
+def begin_act(core: Core, commands: np.ndarray, row: int, first: int, output: Output) -> int:
+    """Let time pass for the ACT in `row`, for which there is room. Returns how many events stand written."""
+    at = pass_time(core, commands[row], output, 0)
+    sign(commands[row], row, first + row, output, 0, at)
+    return at
 
 
 @kernel

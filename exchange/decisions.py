@@ -26,10 +26,10 @@ from exchange.protocol.acts import (
 )
 from exchange.registry import REGIONS_MAX, Registry
 from exchange.state import Core
-from matching.layout import MARKET, Row, empty_half, grown
+from matching.layout import Row, empty_halves, empty_markets, grown, zeros
 from matching.vocabulary import PRICE_MAX, Phase, RejectReason, Role, Size
 from settlement.balances import BASIS_POINTS, account_of
-from settlement.classes import KINDS
+from settlement.classes import KINDS, RATES
 from settlement.layout import HOUSE, LISTING, MONEY
 from settlement.rows import Happened, InstrumentRow, MemberRow, Posting
 from settlement.terms import AMOUNT_MAX
@@ -110,17 +110,15 @@ class Decision:
         count = first + len(symbols)
         self.core = self.core._replace(
             book=book._replace(
-                markets=np.concatenate([book.markets, np.zeros(len(symbols), MARKET)]),
-                halves=np.concatenate([book.halves, empty_half(2 * len(symbols))]),
+                markets=joined(book.markets, empty_markets(len(symbols))),
+                halves=joined(book.halves, empty_halves(len(symbols))),
             ),
             ledger=ledger._replace(listings=grown(ledger.listings, count)),
         )
         self.core.ledger.totals["listings"] = count
         for index, instrument in enumerate(act.instruments, start=first):
             self.registry.add_instrument(instrument)
-            market = self.core.book.markets[index]
-            market["tick"] = instrument.tick
-            market["phase"] = Phase.CONTINUOUS
+            self.core.book.markets["tick"][index] = instrument.tick
             row = np.zeros((), LISTING)
             row["list_price"] = instrument.list_price
             row["provider"] = self.registry.member_numbers[instrument.provider]
@@ -218,7 +216,7 @@ class Decision:
         self.core = self.core._replace(
             ledger=ledger._replace(
                 programmes=grown(ledger.programmes, index + 1),
-                rates=grown(ledger.rates, index + 1),
+                rates=grown(ledger.rates, RATES * (index + 1)),
             )
         )
         self.core.ledger.totals["programmes"] = index + 1
@@ -231,7 +229,7 @@ class Decision:
         programme["regions"] = sum(1 << registry.region_number(name) for name in dict.fromkeys(terms.regions))
         programme["fiscal_year"] = terms.fiscal_year
         programme["terms_version"] = terms.version
-        self.core.ledger.rates[index] = terms.rate_table()
+        self.core.ledger.rates[RATES * index : RATES * (index + 1)] = terms.rate_table()
         account = f"programme:{terms.code}"
         self.post("fund", (HOUSE, account, MONEY, terms.budget), (HOUSE, "outside", MONEY, -terms.budget))
         return RejectReason.NONE
@@ -316,6 +314,14 @@ class Decision:
             Posting(entry, self.sequence, self.time, member, account, asset, amount, reason)
             for member, account, asset, amount in lines
         ]
+
+
+def joined(rows: np.ndarray, more: np.ndarray) -> np.ndarray:
+    """Return rows and those that follow them as one table, as well aligned as the first."""
+    both = zeros(len(rows) + len(more), rows.dtype)
+    both[: len(rows)] = rows
+    both[len(rows) :] = more
+    return both
 
 
 def _is_bounded(instrument: Instrument) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exchange.core import ACCOUNTS_PER_COMMAND, find_faults, run
+from exchange.core import ACCOUNTS_PER_COMMAND, begin_act, find_faults, run
 from exchange.decisions import Decision
 from exchange.memory import IDS_PER_MEMBER, empty_memory, note_memos
 from exchange.protocol.acts import Admit, SignedAct, encode_acts
@@ -20,10 +20,11 @@ from exchange.registry import Registry
 from exchange.state import Core, Output
 from matching.batch import EVENTS_AT_FIRST, room_for_events, with_room
 from matching.digest import digest_rows
+from matching.layout import CHILDREN, EVENT, Row, empty_book, grown
 from matching.layout import COMMAND as FORM
-from matching.layout import EVENT, Row, empty_book, grown
 from matching.vocabulary import CommandKind, RejectReason
 from settlement.balances import note_accounts
+from settlement.classes import RATES
 from settlement.layout import EFFECT, STAKE, empty_ledger
 from settlement.programmes import note_usages
 from settlement.rows import Happened, ProgrammeRow
@@ -100,6 +101,9 @@ class Engine:
             if row == len(commands):
                 pieces.append(self._written(written, copy=False))
             elif commands[row]["kind"] == CommandKind.ACT:
+                self._make_room()
+                expired = begin_act(self.core, commands, row, first, self._output)
+                pieces.append(self._written(expired, copy=True))
                 decision = self._decide(acts[commands[row]["act"]], first + row, commands[row])
                 results.append(ActResult(row, first + row, decision.reason))
                 parts.append(decision.happened())
@@ -137,28 +141,36 @@ class Engine:
             for row in [self.core.ledger.programmes[index]]
         ]
 
+    @property
+    def next_expiry(self) -> int:
+        """Return when the next order expires by its own time, in ns since 1970; far ahead if none does."""
+        return int(self.core.book.counts[0]["next_expiry"])
+
     def state_hash(self) -> int:
         """Return a hash of the whole state, 64 bits: equal on every replica at the same sequence.
 
-        It covers every row in use of every table, and the acts so far; not the tables that only find
-        rows, nor how much room the pools have.
+        It covers every row in use of every table, and the acts so far. Of the tables that only find
+        rows it covers the book's, whose chains run through the orders; not how much room the pools have.
         """
         book, ledger, memory = self.core.book, self.core.ledger, self.core.memory
         counts, totals = book.counts[0], ledger.totals[0]
         tables = (
             (book.orders, counts["orders_used"]),
+            (book.extras, counts["extras_used"]),
             (book.levels, counts["levels_used"]),
             (book.nodes, counts["nodes_used"]),
-            (book.children, counts["nodes_used"]),
+            (book.children, CHILDREN * int(counts["nodes_used"])),
             (book.halves, len(book.halves)),
             (book.markets, len(book.markets)),
+            (book.expiries, counts["expiries"]),
+            (book.heads, len(book.heads)),
             (book.counts, 1),
             (ledger.accounts, totals["accounts"]),
             (ledger.members, totals["members"]),
             (ledger.listings, totals["listings"]),
             (ledger.fees, len(ledger.fees)),
             (ledger.programmes, totals["programmes"]),
-            (ledger.rates, totals["programmes"]),
+            (ledger.rates, RATES * int(totals["programmes"])),
             (ledger.usages, totals["usages"]),
             (ledger.stakes, counts["orders_used"]),
             (ledger.totals, 1),
@@ -178,8 +190,7 @@ class Engine:
         return (events.copy(), effects.copy()) if copy else (events, effects)
 
     def _decide(self, signed: SignedAct, sequence: int, command: Row) -> Decision:
-        """Apply one act at its place; it makes its own room."""
-        self._make_room()
+        """Apply one act at its place, in the room that is there."""
         decision = Decision(self.core, self.registry, sequence, int(command["time"]))
         decision.apply(signed.act)
         self.core = decision.core

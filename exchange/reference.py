@@ -22,6 +22,7 @@ from matching import vocabulary
 from settlement.store import Store, describe
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+STORIES = FOLDER.parents[1] / "tests" / "matching" / "stories"
 MADE = "<!-- Made by `make docs` from the code; edit that instead. -->\n"
 
 _TYPES = {
@@ -42,6 +43,7 @@ def pages() -> dict[str, str]:
         "reject-reasons.md": reasons_page(),
         "tables.md": tables_page(),
         "limits.md": limits_page(),
+        "stories.md": stories_page(),
     }
 
 
@@ -179,6 +181,44 @@ def constants(path: str) -> list[tuple[str, str, str]]:
         ):
             value = ast.unparse(statement.value)
             found.append((statement.targets[0].id, value, str(following.value.value)))
+    return found
+
+
+def stories_page() -> str:
+    """Return every story of the book's rules, chapter by chapter, and before them how a story is read."""
+    about = ast.get_docstring(ast.parse(STORIES.with_suffix(".py").read_text("utf-8"))) or ""
+    _, language = about.split("\n\n", maxsplit=1)
+    parts = [
+        MADE,
+        "# Stories of the book\n",
+        "The [rules of the book](../manual/order-book.md), each in a trader's words. The tests play these",
+        "very stories, on the kernels and on the reference in plain Python.\n",
+        language,
+        "",
+    ]
+    for title, paths in chapters(STORIES).items():
+        parts += [f"## {title}\n", *map(story_shown, paths)]
+    return "\n".join(parts)
+
+
+def story_shown(path: Path) -> str:
+    """Return a story's sentence, and below it what is asked and what is told."""
+    sentence, story = path.read_text("utf-8").split("\n\n", maxsplit=1)
+    words = sentence.removeprefix("# ").replace("\n# ", "\n")
+    return f"{words}\n\n```text\n{story}```\n"
+
+
+def chapters(folder: Path) -> dict[str, list[Path]]:
+    """Return each chapter's stories, as `contents.txt` tells them: a title, then a file's name a line."""
+    found: dict[str, list[Path]] = {}
+    title = ""
+    for line in folder.joinpath("contents.txt").read_text("utf-8").splitlines():
+        if line.startswith(" "):
+            chapter = title.lower().replace(" ", "_").replace("-", "_")
+            found[title].append(folder / chapter / f"{line.strip()}.txt")
+        elif line and not line.startswith("#"):
+            title = line
+            found[title] = []
     return found
 
 

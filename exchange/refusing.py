@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from exchange.forms import POST_ONLY, aims_at_order, fill_form
 from exchange.memory import is_text
 from exchange.state import Core
-from matching.batch import fault_of
 from matching.kernel import kernel
 from matching.layout import Row
+from matching.refusing import entry_fault, fault_of
 from matching.vocabulary import (
+    BOTH_SIDES,
+    EVERY,
     NO_SLOT,
     NOTIONAL_MAX,
     PRICE_MAX,
     QUANTITY_MAX,
+    SLICES_MAX,
     CommandKind,
+    OrderType,
     Phase,
     RejectReason,
     Role,
@@ -25,16 +30,9 @@ from settlement.programmes import barred, plan
 
 @kernel
 def is_bare(command: Row) -> bool:
-    """Tell whether the fields that no order type of today reads are all empty."""
-    return (
-        command.instructions == 0
-        and command.self_trade == 0
-        and command.display_quantity == 0
-        and command.minimum_quantity == 0
-        and command.stop_price == 0
-        and command.trail == 0
-        and command.expires_at == 0
-    )
+    """Tell whether the fields that no order type of today reads, and the bits without meaning, are empty."""
+    has_known_bits = command.instructions | POST_ONLY == POST_ONLY
+    return has_known_bits and command.stop_price == 0 and command.trail == 0
 
 
 @kernel
@@ -42,23 +40,40 @@ def static_fault(core: Core, command: Row) -> int:
     """Return why a command cannot be taken as it is written, whatever the balances, or NONE."""
     if not 0 < command.member < core.ledger.totals[0].members:
         return RejectReason.UNKNOWN_MEMBER
-    if command.kind == CommandKind.CANCEL:
-        words = command.client_id
-        is_blank = words[0] == 0 and words[1] == 0 and words[2] == 0
-        return RejectReason.NONE if is_blank or is_text(words) else RejectReason.CLIENT_ID_INVALID
+    if aims_at_order(command) or command.kind == CommandKind.MASS_CANCEL:
+        return change_fault(core, command)
     if command.kind != CommandKind.NEW:
         return RejectReason.UNKNOWN_KIND
     if not is_text(command.client_id):
         return RejectReason.CLIENT_ID_INVALID
+    if command.type > OrderType.LIMIT:
+        return RejectReason.UNKNOWN_TYPE
     if not is_bare(command):
         return RejectReason.FIELD_NOT_SUPPORTED
-    reason = fault_of(core.book, command)
+    reason = fault_of(core.book, fill_form(core, command, 0))
     return RejectReason.NONE if reason == RejectReason.INSTRUMENT_NOT_OPEN else reason
 
 
 @kernel
+def change_fault(core: Core, command: Row) -> int:
+    """Return why a cancel, a reduce or a mass cancel cannot be taken as it is written, or NONE."""
+    words = command.client_id
+    is_blank = words[0] == 0 and words[1] == 0 and words[2] == 0
+    if not is_blank and not is_text(words):
+        return RejectReason.CLIENT_ID_INVALID
+    if command.kind == CommandKind.REDUCE and command.quantity <= 0:
+        return RejectReason.QUANTITY_NOT_POSITIVE
+    if command.kind == CommandKind.MASS_CANCEL:
+        if command.instrument != EVERY and not 0 <= command.instrument < len(core.book.markets):
+            return RejectReason.UNKNOWN_INSTRUMENT
+        if command.side > Side.SELL and command.side != BOTH_SIDES:
+            return RejectReason.UNKNOWN_SIDE
+    return RejectReason.NONE
+
+
+@kernel
 def standing_fault(core: Core, command: Row) -> int:
-    """Return why this member may not place this order at all, or NONE. One line a rule."""
+    """Return why this member may not place this order now, or NONE. One line a rule."""
     if core.book.markets[command.instrument].phase != Phase.CONTINUOUS:
         return RejectReason.INSTRUMENT_NOT_OPEN
     member = core.ledger.members[command.member]
@@ -77,6 +92,8 @@ def standing_fault(core: Core, command: Row) -> int:
         return RejectReason.OPEN_ORDERS_AT_LIMIT
     if member.turnover > member.turnover_max - command.price * command.quantity:
         return RejectReason.TURNOVER_AT_LIMIT
+    if command.instructions != 0 or command.display_quantity != 0:
+        return entry_fault(core.book, core.form[0])
     return RejectReason.NONE
 
 
@@ -84,6 +101,8 @@ def standing_fault(core: Core, command: Row) -> int:
 def open_stake(core: Core, command: Row) -> None:
     """Begin an order's stake in the draft row: whose it is, and what it will be charged."""
     stake = core.draft[0]
+    stake.price = command.price
+    stake.filled = 0
     fees = core.ledger.fees[core.ledger.listings[command.instrument].kind]
     stake.held = 0
     stake.fees = 0
@@ -141,6 +160,8 @@ def detail_of(core: Core, command: Row, reason: int) -> int:
         return QUANTITY_MAX
     if reason == RejectReason.NOTIONAL_TOO_LARGE:
         return NOTIONAL_MAX // command.price
+    if reason == RejectReason.DISPLAY_QUANTITY_INVALID:
+        return (command.quantity - 1) // SLICES_MAX + 1
     if reason == RejectReason.CREDITS_NOT_AVAILABLE:
         return ledger.accounts[core.draft[0].credits].available
     if reason == RejectReason.MONEY_NOT_AVAILABLE:

@@ -8,6 +8,7 @@ import numpy as np
 
 from exchange.protocol.arrays import REPORT
 from exchange.state import Core
+from matching.extras import open_lots
 from matching.kernel import kernel
 from matching.layout import Row
 from matching.vocabulary import CommandKind, EventKind, OrderState, RejectReason, Side
@@ -101,7 +102,8 @@ def refusals(commands: np.ndarray, faults: np.ndarray, details: np.ndarray) -> n
     reports = np.zeros(len(commands), REPORT)
     for name in ("side", "type", "time_in_force", "instrument", "programme", "client_id"):
         reports[name] = commands[name]
-    reports["order"] = np.where(commands["kind"] == CommandKind.CANCEL, commands["order"], 0)
+    about_orders = np.isin(commands["kind"], (CommandKind.CANCEL, CommandKind.REDUCE))
+    reports["order"] = np.where(about_orders, commands["order"], 0)
     reports["price"] = commands["price"]
     reports["quantity"] = commands["quantity"]
     reports["kind"] = EventKind.REJECTED
@@ -129,10 +131,10 @@ def write_open_orders(core: Core, member: int, reports: np.ndarray) -> int:
             report.programme = stake.programme
             report.sequence = order.id
             report.order = order.id
-            report.price = order.price
+            report.price = stake.price
             report.quantity = order.quantity
-            report.leaves = order.leaves
-            report.filled = order.quantity - order.leaves
+            report.leaves = open_lots(core.book, slot)
+            report.filled = stake.filled
             report.gross = stake.maker_gross + stake.taker_gross
             report.paid = stake.paid
             report.fee = stake.fees

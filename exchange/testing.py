@@ -92,8 +92,15 @@ class Exchange:
     def take(self, session: Session, frame: bytes) -> None:
         """Let one session say something; what the venue says to it lands in its mailbox."""
         self.clock.advance(STEP_NS)
+        self.tell_time()
         self.gateway.take(session, frame)
         self.gateway.work()
+
+    def tell_time(self) -> None:
+        """Let end, and tell of it, what the clock has come to: the trading day, orders with a time."""
+        expired = self.sequencer.tell_time_if_due()
+        if expired is not None:
+            self.gateway.tell(expired)
 
     def mail_of(self, session: Session) -> list[bytes]:
         """Return what the venue has said to a session since it was asked last."""

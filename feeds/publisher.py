@@ -30,7 +30,7 @@ from feeds.messages import (
     read_ask,
 )
 from feeds.touched import empty_seen, gather_levels
-from matching.layout import EVENT, Book, grown
+from matching.layout import EVENT, HALVES, Book, grown
 from matching.view import depth_of
 from matching.vocabulary import EventKind, Side
 
@@ -164,10 +164,11 @@ class Publisher:
         return self._numbered(TRADES, traded["instrument"], prints)
 
     def _depth(self, events: np.ndarray, book: Book) -> list[bytes]:
-        updates = np.zeros(len(events), LEVEL_UPDATE)
-        halves = np.zeros(len(events), np.int32)
-        count = int(gather_levels(book, events, empty_seen(len(events)), updates, halves))
-        instruments = halves[:count] >> 1
+        most = 2 * len(events)
+        updates = np.zeros(most, LEVEL_UPDATE)
+        halves = np.zeros(most, np.int32)
+        count = int(gather_levels(book, events, empty_seen(most), updates, halves))
+        instruments = halves[:count] // HALVES
         rows = np.argsort(instruments, kind="stable")
         return self._numbered(DEPTH, instruments[rows], updates[rows])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from matching.kernel import kernel
-from matching.layout import Book
+from matching.layout import HALVES, Book, Row
 from matching.levels import key_of
 from matching.view import find_level
 from matching.vocabulary import NO_SLOT, EventKind
@@ -18,9 +18,9 @@ _SPREAD = 2_654_435_761
 """An odd number near 2**32 / golden ratio (Knuth, volume 3, 6.4): it scatters the halves."""
 
 
-def empty_seen(events: int) -> np.ndarray:
-    """Return an empty table for the levels of so many events, at most half full with them."""
-    return np.full(1 << (2 * events + 1).bit_length(), NO_SLOT, np.int32)
+def empty_seen(levels: int) -> np.ndarray:
+    """Return an empty table for so many levels, at most half full with them."""
+    return np.full(1 << (2 * levels + 1).bit_length(), NO_SLOT, np.int32)
 
 
 @kernel
@@ -47,50 +47,63 @@ def note_level(
 
 
 @kernel
-def note_levels(events: np.ndarray, seen: np.ndarray, updates: np.ndarray, halves: np.ndarray) -> int:
+def note_levels(
+    book: Book, events: np.ndarray, seen: np.ndarray, updates: np.ndarray, halves: np.ndarray
+) -> int:
     """Write down every level that the events touched, once each; return how many there are.
 
-    An order that is gone before the next one is accepted never stood at its own price, or left no
-    trace there. So that level is not written down: the limit of a taker that is filled at a better
-    price stays its member's secret.
+    An order arrives when it is accepted, triggered or replaced. One that is gone before the next one
+    arrives never stood at its own price, or left no trace there. So that level is not written down:
+    the limit of a taker that is filled at a better price stays its member's secret.
     """
     count = 0
     arriving = NO_SLOT
     for row in range(len(events)):
         event = events[row]
-        own_half = 2 * event.instrument + event.side
+        kind = event.kind
+        own_half = HALVES * event.instrument + event.side
         its_own = arriving != NO_SLOT and events[arriving].order == event.order
-        if event.kind == EventKind.ACCEPTED:
+        if kind == EventKind.ACCEPTED or kind == EventKind.TRIGGERED or kind == EventKind.REPLACED:  # noqa: PLR1714  Numba compiles it to less
             if arriving != NO_SLOT:
-                count = note_arrived(events, arriving, seen, updates, halves, count)
+                count = note_arrived(book, events[arriving], seen, updates, halves, count)
+            if kind == EventKind.REPLACED and not is_parked(book, event):
+                count = note_level(own_half, event.was_price, seen, updates, halves, count)
             arriving = row
-        elif event.kind == EventKind.TRADED:
+        elif kind == EventKind.TRADED:
             count = note_level(own_half ^ 1, event.price, seen, updates, halves, count)
             if its_own and event.leaves == 0:
                 arriving = NO_SLOT
-        elif event.kind == EventKind.CANCELLED or event.kind == EventKind.EXPIRED:  # noqa: PLR1714  Numba compiles it to less
+        elif kind == EventKind.CANCELLED or kind == EventKind.EXPIRED:  # noqa: PLR1714  Numba compiles it to less
             if its_own:
                 arriving = NO_SLOT
             else:
                 count = note_level(own_half, event.price, seen, updates, halves, count)
+        elif kind == EventKind.REDUCED and not its_own and not is_parked(book, event):
+            count = note_level(own_half, event.price, seen, updates, halves, count)
     if arriving != NO_SLOT:
-        count = note_arrived(events, arriving, seen, updates, halves, count)
+        count = note_arrived(book, events[arriving], seen, updates, halves, count)
     return count
 
 
 @kernel
 def note_arrived(
-    events: np.ndarray,
-    row: int,
-    seen: np.ndarray,
-    updates: np.ndarray,
-    halves: np.ndarray,
-    count: int,
+    book: Book, event: Row, seen: np.ndarray, updates: np.ndarray, halves: np.ndarray, count: int
 ) -> int:
-    """Write down the level at which the order accepted in `row` came to rest."""
-    event = events[row]
-    half_index = 2 * event.instrument + event.side
+    """Write down the level at which an order came to rest; one that is parked rests nowhere."""
+    if is_parked(book, event):
+        return count
+    half_index = HALVES * event.instrument + event.side
     return note_level(half_index, event.price, seen, updates, halves, count)
+
+
+@kernel
+def is_parked(book: Book, event: Row) -> bool:
+    """Tell whether the order of an event is parked now, outside of the book that everybody sees."""
+    order = book.orders[event.slot]
+    if order.id != event.order or order.leaves == 0 or order.extra == NO_SLOT:
+        return False
+    extra = book.extras[order.extra]
+    return bool(extra.is_parked)
 
 
 @kernel
@@ -99,16 +112,16 @@ def gather_levels(
 ) -> int:
     """Fill `updates` with the levels touched and their totals now, `halves` with where they stand.
 
-    Both have a row an event; `updates` is of `feeds.publisher.LEVEL_UPDATE`, zeroed, and a level
+    Both have two rows an event; `updates` is of `feeds.publisher.LEVEL_UPDATE`, zeroed, and a level
     that is gone keeps its zeros. Returns how many rows were filled, in the order of first touch.
     """
-    count = note_levels(events, seen, updates, halves)
+    count = note_levels(book, events, seen, updates, halves)
     for row in range(count):
         half_index = halves[row]
         side = half_index & 1
         update = updates[row]
         update.side = side
-        key = key_of(side, update.price, book.markets[half_index >> 1].tick)
+        key = key_of(side, update.price, book.markets[half_index // HALVES].tick)
         level = find_level(book, half_index, key)
         if level != NO_SLOT:
             update.quantity = book.levels[level].quantity

@@ -15,108 +15,108 @@ from __future__ import annotations
 
 import numpy as np
 
-from matching.cross import cancel, enter, refuse, withdraw
+from matching.ahead import BLOCK, ORDERS_MIN, fetch_block
+from matching.changing import cancel, end_day, expire_until_now, mass_cancel, reduce, replace
+from matching.entering import enter
+from matching.ids import note_ids
 from matching.kernel import kernel
-from matching.layout import COMMAND, EVENT, Book, Row, grown
+from matching.layout import CHILDREN, COMMAND, EVENT, Book, Row, copy_of, empty_heads, grown
 from matching.levels import NODES_PER_ORDER_MAX
-from matching.places import empty_places, find, remember
-from matching.view import next_level
-from matching.vocabulary import (
-    NO_SLOT,
-    NOTIONAL_MAX,
-    PRICE_MAX,
-    QUANTITY_MAX,
-    CommandKind,
-    EventKind,
-    OrderType,
-    Phase,
-    RejectReason,
-    Side,
-    TimeInForce,
-)
+from matching.phases import set_phase
+from matching.refusing import entry_fault, fault_of
+from matching.tell import refuse
+from matching.vocabulary import SLICES_MAX, CommandKind, RejectReason
 
 EVENTS_AT_FIRST = 16_384
-_EVENTS_PER_COMMAND = 4
-"""Beside an event for each order that it ends, a command writes at most this many."""
+"""Events of many commands that there is room for, beside those of the largest one."""
+
+_EVENTS_PER_COMMAND = 8
+"""Beside two events for each order that it ends, a command writes at most this many."""
+
+_EVENTS_PER_PARKED = 6
+"""A parked order is triggered, trades to its end or is cancelled, and may rest: two events each."""
+
+_OUTGROWN = -1
+"""The row that a book is at when another, with more room, has taken its place."""
+
+_NODES_PER_MOVE_MAX = 9
+"""A parked order that moves or enters the book leaves at most this many more nodes in use: a path."""
 
 
 @kernel
-def fault_of(book: Book, command: Row) -> int:
-    """Return why a new order cannot be taken as it is written, or NONE. One line a rule."""
-    if not 0 <= command.instrument < len(book.markets):
-        return RejectReason.UNKNOWN_INSTRUMENT
-    if command.side > Side.SELL:
-        return RejectReason.UNKNOWN_SIDE
-    if command.type != OrderType.LIMIT:
-        return RejectReason.UNKNOWN_TYPE
-    if not is_known_time_in_force(command.time_in_force):
-        return RejectReason.UNKNOWN_TIME_IN_FORCE
-    if command.price <= 0:
-        return RejectReason.PRICE_NOT_POSITIVE
-    if command.price > PRICE_MAX:
-        return RejectReason.PRICE_TOO_LARGE
-    tick = book.markets[command.instrument].tick
-    if tick != 1 and command.price % tick != 0:
-        return RejectReason.PRICE_OFF_TICK
-    if command.quantity <= 0:
-        return RejectReason.QUANTITY_NOT_POSITIVE
-    if command.quantity > QUANTITY_MAX:
-        return RejectReason.QUANTITY_TOO_LARGE
-    if command.quantity > NOTIONAL_MAX // command.price:
-        return RejectReason.NOTIONAL_TOO_LARGE
-    if book.markets[command.instrument].phase != Phase.CONTINUOUS:
-        return RejectReason.INSTRUMENT_NOT_OPEN
-    return RejectReason.NONE
-
-
-@kernel
-def is_known_time_in_force(time_in_force: int) -> bool:
-    """Tell whether the book knows how long such an order may rest."""
-    return (
-        time_in_force == TimeInForce.GTC
-        or time_in_force == TimeInForce.IOC
-        or time_in_force == TimeInForce.DAY
-    )
-
-
-@kernel
-def end_day(book: Book, events: np.ndarray, at: int) -> int:
-    """Let every order that lasts for the trading day expire.
-
-    Instrument by instrument, bids before asks, each half in price-time priority: an order that
-    follows from the book as everybody sees it, and from nothing else.
-    """
-    for half_index in range(len(book.halves)):
-        level = book.halves[half_index].best
-        while level != NO_SLOT:
-            worse = next_level(book, level)
-            slot = book.levels[level].first
-            while slot != NO_SLOT:
-                behind = book.orders[slot].behind
-                if book.orders[slot].time_in_force == TimeInForce.DAY:
-                    at = withdraw(book, slot, EventKind.EXPIRED, RejectReason.NONE, events, at)
-                slot = behind
-            level = worse
-    return at
-
-
-@kernel
-def has_room(book: Book, kind: int, instrument: int, events: np.ndarray, at: int) -> bool:
-    """Tell whether one more command is sure to fit into every pool and into `events`."""
+def room_for_open(book: Book) -> int:
+    """Return how many events the orders that are open could cause in one command, whatever it asks."""
     counts = book.counts[0]
-    ended = 0
+    return 2 * (counts.open_orders + counts.slices) + _EVENTS_PER_PARKED * counts.parked
+
+
+@kernel
+def room_for_events(book: Book) -> int:
+    """Return how many events the largest single command could write now."""
+    return room_for_open(book) + len(book.markets) + 2 * SLICES_MAX + _EVENTS_PER_COMMAND
+
+
+@kernel
+def fits_events(book: Book, command: Row, events: np.ndarray, at: int) -> bool:
+    """Tell whether all that one more command could cause is sure to fit into `events`."""
+    needed = room_for_open(book) + _EVENTS_PER_COMMAND
+    if command.kind > CommandKind.CANCEL or command.display_quantity != 0:
+        needed += 2 * SLICES_MAX + len(book.markets)
+    return at + needed <= len(events)
+
+
+@kernel
+def spare_commands(book: Book) -> int:
+    """Return how many commands are sure to fit into every pool, whatever they ask; 0 or more."""
+    counts = book.counts[0]
+    moves = counts.parked
+    orders = len(book.orders) - 1 - counts.orders_used
+    levels = len(book.levels) - counts.levels_used - moves
+    nodes = len(book.nodes) - counts.nodes_used - _NODES_PER_MOVE_MAX * moves
+    extras = min(len(book.extras) - counts.extras_used, len(book.expiries) - counts.expiries)
+    ids = (len(book.heads) >> 1) - counts.open_orders
+    # A command may park one order more, which then may move as well.
+    return max(0, min(orders, levels // 2, nodes // (2 * NODES_PER_ORDER_MAX), extras, ids))
+
+
+@kernel
+def apply(book: Book, command: Row, events: np.ndarray, at: int) -> int:
+    """Do one command, for which there is room. Returns how many events stand written."""
+    counts = book.counts[0]
+    if command.time > counts.clock:
+        counts.clock = command.time
+        if counts.next_expiry <= command.time:
+            at = expire_until_now(book, events, at)
+    kind = command.kind
+    if kind == CommandKind.NEW:
+        reason = fault_of(book, command)
+        if reason == RejectReason.NONE:
+            reason = entry_fault(book, command)
+        if reason != RejectReason.NONE:
+            return refuse(book, command, reason, events, at)
+        return enter(book, command, events, at)
+    if kind == CommandKind.CANCEL:
+        return cancel(book, command, events, at)
+    return apply_other(book, command, events, at)
+
+
+@kernel
+def apply_other(book: Book, command: Row, events: np.ndarray, at: int) -> int:
+    """Do a command that is neither a new order nor a cancel."""
+    kind = command.kind
+    if kind == CommandKind.REDUCE:
+        return reduce(book, command, events, at)
+    if kind == CommandKind.REPLACE:
+        return replace(book, command, events, at)
+    if kind == CommandKind.MASS_CANCEL:
+        return mass_cancel(book, command, events, at)
+    if kind == CommandKind.PHASE:
+        return set_phase(book, command, events, at)
     if kind == CommandKind.END_DAY:
-        ended = counts.open_orders
-    elif kind == CommandKind.NEW and 0 <= instrument < len(book.markets):
-        halves = book.halves
-        ended = max(halves[2 * instrument].orders, halves[2 * instrument + 1].orders)
-    return (
-        at + ended + _EVENTS_PER_COMMAND <= len(events)
-        and counts.orders_used < len(book.orders)
-        and counts.levels_used < len(book.levels)
-        and counts.nodes_used + NODES_PER_ORDER_MAX <= len(book.nodes)
-        and 2 * counts.open_orders + 2 <= len(book.places)
-    )
+        return end_day(book, events, at)
+    if kind == CommandKind.CLOCK:
+        return at
+    return refuse(book, command, RejectReason.UNKNOWN_KIND, events, at)
 
 
 @kernel
@@ -125,62 +125,59 @@ def run(book: Book, commands: np.ndarray, start: int, events: np.ndarray) -> tup
 
     Returns the first row that was not applied, and how many events were written.
     """
-    at = 0
-    for row in range(start, len(commands)):
-        command = commands[row]
-        if not has_room(book, command.kind, command.instrument, events, at):
-            return row, at
-        before = at
-        if command.kind == CommandKind.NEW:
-            reason = fault_of(book, command)
-            if reason == RejectReason.NONE and command.order <= 0:
-                reason = RejectReason.ORDER_NOT_POSITIVE
-            if reason == RejectReason.NONE and find(book.places, command.order) != NO_SLOT:
-                reason = RejectReason.DUPLICATE_ORDER
-            if reason == RejectReason.NONE:
-                at = enter(book, command, events, at)
-            else:
-                at = refuse(command, reason, events, at)
-        elif command.kind == CommandKind.CANCEL:
-            at = cancel(book, command, events, at)
-        elif command.kind == CommandKind.END_DAY:
-            at = end_day(book, events, at)
-        else:
-            at = refuse(command, RejectReason.UNKNOWN_KIND, events, at)
-        for written in range(before, at):
-            events[written].command = row
-    return len(commands), at
-
-
-def with_room(book: Book) -> Book:
-    """Return the book with every pool that is nearly full doubled. Costs a copy, and is rare."""
     counts = book.counts[0]
-    places = book.places
-    if 2 * int(counts["open_orders"]) + 2 > len(places):
-        places = empty_places(2 * len(places))
-    roomier = book._replace(
-        orders=grown(book.orders, int(counts["orders_used"]) + 1),
-        levels=grown(book.levels, int(counts["levels_used"]) + 1),
-        nodes=grown(book.nodes, int(counts["nodes_used"]) + NODES_PER_ORDER_MAX),
-        children=grown(book.children, int(counts["nodes_used"]) + NODES_PER_ORDER_MAX, NO_SLOT),
-        places=places,
+    row = start
+    at = 0
+    while row < len(commands):
+        stop = min(row + min(spare_commands(book), BLOCK), len(commands))
+        if stop == row:
+            break
+        if len(book.orders) > ORDERS_MIN:
+            fetch_block(book, commands, row, stop)
+        while row < stop:
+            command = commands[row]
+            if not fits_events(book, command, events, at):
+                counts.row = 0
+                return row, at
+            counts.row = row
+            at = apply(book, command, events, at)
+            row += 1
+    counts.row = 0
+    return row, at
+
+
+def with_room(book: Book, commands: int = 1) -> Book:
+    """Return the book with room for so many more commands, whatever they ask.
+
+    A pool that is too small is doubled: that costs a copy, and is rare. The book that was given is
+    then history, and `match` refuses it. What is made here is what `spare_commands` asks for.
+    """
+    counts = {name: int(book.counts[0][name]) for name in book.counts.dtype.names or ()}
+    nodes = counts["nodes_used"] + _NODES_PER_MOVE_MAX * counts["parked"] + 2 * NODES_PER_ORDER_MAX * commands
+    roomy = book._replace(
+        orders=grown(book.orders, counts["orders_used"] + commands + 1),
+        extras=grown(book.extras, counts["extras_used"] + commands),
+        levels=grown(book.levels, counts["levels_used"] + counts["parked"] + 2 * commands),
+        nodes=grown(book.nodes, nodes),
+        children=grown(book.children, CHILDREN * nodes),
+        expiries=grown(book.expiries, counts["expiries"] + commands),
+        counts=book.counts.copy(),
     )
-    if places is not book.places:
-        note_places(roomier)
-    return roomier
+    if roomy.orders is not book.orders:
+        roomy.orders[len(book.orders) - 1] = 0  # it was nobody's, and has been written through
+    heads = len(book.heads)
+    while heads < 2 * (counts["open_orders"] + commands):
+        heads *= 2
+    if heads > len(book.heads):
+        roomy = roomy._replace(heads=empty_heads(heads))
+        note_ids(roomy)
+    book.counts["row"] = _OUTGROWN
+    return roomy
 
 
-@kernel
-def note_places(book: Book) -> None:
-    """Fill the table from order id to slot anew, from the orders that rest."""
-    for slot in range(book.counts[0].orders_used):
-        if book.orders[slot].leaves > 0:
-            remember(book.places, book.orders[slot].id, slot)
-
-
-def room_for_events(book: Book) -> int:
-    """Return how many events the largest single command could write now."""
-    return int(book.counts[0]["open_orders"]) + _EVENTS_PER_COMMAND
+def roomier(book: Book, commands: int) -> Book:
+    """Return a copy of the book with room for so many more commands, whatever they ask."""
+    return with_room(copy_of(book), commands)
 
 
 def match(book: Book, commands: np.ndarray) -> tuple[Book, np.ndarray]:
@@ -188,17 +185,23 @@ def match(book: Book, commands: np.ndarray) -> tuple[Book, np.ndarray]:
 
     The book's arrays are changed in place; pools that grow are new arrays, so use the book returned.
     """
-    if commands.dtype != COMMAND:
-        message = f"commands: dtype {commands.dtype} is not matching.layout.COMMAND; build the array with it"
+    is_array = isinstance(commands, np.ndarray)
+    if not is_array or commands.dtype != COMMAND or commands.ndim != 1:
+        told = f"dtype {commands.dtype}, {commands.ndim} dimensions" if is_array else type(commands).__name__
+        message = f"commands: {told} is not an array of matching.layout.COMMAND in a row; build it with that"
         raise TypeError(message)
+    if book.counts["row"][0] == _OUTGROWN:
+        message = "book: it has grown since; go on with the book that match returned with its last events"
+        raise ValueError(message)
+    commands = np.require(commands, requirements=("C", "A", "W"))  # one layout, one compiled kernel
     parts = []
     start = 0
-    events = np.zeros(max(EVENTS_AT_FIRST, room_for_events(book)), EVENT)
     while start < len(commands):
+        # The kernels write every field of an event: nothing is gained by zeros.
+        size = room_for_events(book) + 2 * min(len(commands) - start, EVENTS_AT_FIRST)
+        events = np.empty(size, EVENT)
         start, written = run(book, commands, start, events)
-        parts.append(events[:written].copy())
+        parts.append(events[:written])
         if start < len(commands):
             book = with_room(book)
-            if room_for_events(book) > len(events):
-                events = np.zeros(2 * room_for_events(book), EVENT)
     return book, np.concatenate(parts) if parts else np.zeros(0, EVENT)

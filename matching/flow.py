@@ -1,46 +1,91 @@
-"""Random tapes of commands, the same for the same seed: for tests, and for benchmarks.
+"""Random tapes of commands, the same for the same seed: everything that may be asked of a book.
 
-A tape is an array of `matching.layout.COMMAND`. `random_flow` is broad: everything that may be
-asked, rightly or wrongly. The workloads are narrow: a warm-up that fills the book, then the tape to
-be measured, of sound limit orders and cancels that any order book understands.
-
-This is the one file of the folder that rolls dice, with NumPy's generator and a seed given to it.
+A tape is an array of `matching.layout.COMMAND`. It is made by columns, about a microsecond a command,
+and knows no book: it aims at orders that may still be open, and at prices where the market may be.
+Times rise through the tape; prices wander about one common price, so that the market trades, stops
+are triggered and icebergs are eaten; what would bring the market to a standstill is rare and short.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
 from matching.layout import COMMAND
 from matching.vocabulary import (
-    NO_SLOT,
+    BOTH_SIDES,
+    EVERY,
     NOTIONAL_MAX,
     PRICE_MAX,
     QUANTITY_MAX,
+    SLICES_MAX,
     CommandKind,
+    OrderType,
+    Phase,
+    SelfTrade,
     Side,
     TimeInForce,
 )
 
 Generator = np.random.Generator
 
-# --- broad -------------------------------------------------------------------------------------
+_SHARES: dict[str, dict[int, float]] = {
+    "kind": {
+        CommandKind.NEW: 0.68,
+        CommandKind.CANCEL: 0.13,
+        CommandKind.REDUCE: 0.06,
+        CommandKind.REPLACE: 0.11,
+        CommandKind.MASS_CANCEL: 0.0012,
+        CommandKind.PHASE: 0.0018,
+        CommandKind.CLOCK: 0.0092,
+        CommandKind.ACT: 0.0029,
+        CommandKind.END_DAY: 0.0004,
+        9: 0.002,
+        255: 0.0025,
+    },
+    "side": {Side.BUY: 0.5, Side.SELL: 0.5},
+    "type": {
+        OrderType.LIMIT: 0.68,
+        OrderType.MARKET: 0.06,
+        OrderType.STOP: 0.07,
+        OrderType.STOP_LIMIT: 0.09,
+        OrderType.TRAILING_STOP: 0.1,
+    },
+    "time_in_force": {
+        TimeInForce.GTC: 0.48,
+        TimeInForce.GTD: 0.18,
+        TimeInForce.DAY: 0.14,
+        TimeInForce.IOC: 0.1,
+        TimeInForce.FOK: 0.1,
+    },
+    "self_trade": {
+        SelfTrade.NONE: 0.52,
+        SelfTrade.CANCEL_TAKER: 0.12,
+        SelfTrade.CANCEL_MAKER: 0.12,
+        SelfTrade.CANCEL_BOTH: 0.12,
+        SelfTrade.DECREMENT: 0.12,
+    },
+}
+"""How often each value of these fields occurs, before a few are overwritten with what is unknown."""
 
 _REGIME_LENGTH = 2_000
 _BASE_PRICES = np.array([500 * 1000**power for power in range(5)], np.int64)
-_INT32, _INT64 = np.iinfo(np.int32), np.iinfo(np.int64)
+_WANDER_TICKS_MAX = 40
+"""How far the market wanders from the base price of its regime: past the stops that stand near it."""
 
-_SHARES = {
-    CommandKind.NEW: 0.62,
-    CommandKind.CANCEL: 0.365,
-    CommandKind.ACT: 0.005,
-    CommandKind.END_DAY: 0.001,
-    255: 0.009,
-}
+_START = 10**18
+_STEP_NS = 1_000
+_INT32, _INT64 = np.iinfo(np.int32), np.iinfo(np.int64)
+_EXTREMES = (0, -1, _INT64.min, _INT64.max)
+_PRICE_EDGES = (*_EXTREMES, PRICE_MAX, PRICE_MAX + 1)
+_QUANTITY_EDGES = (*_EXTREMES, QUANTITY_MAX, QUANTITY_MAX + 1)
+_NO_INSTRUMENT = (-2, 10_000, _INT32.min, _INT32.max)
+
+_ENDS_AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
+_PARKED = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
+_MARKETABLE = (OrderType.MARKET, OrderType.STOP, OrderType.TRAILING_STOP)
+"""The types that need no price, and are never post-only."""
 
 
 def random_flow(
@@ -53,323 +98,333 @@ def random_flow(
 ) -> np.ndarray:
     """Return a tape of everything that may be asked, rightly or wrongly.
 
-    All kinds, sides and times in force; prices that jump a thousandfold from stretch to stretch;
-    bad prices, quantities, instruments and ids, and the last that are good; ids used twice; cancels
-    of what is gone, and of other members' orders; subsidised orders among small groups; ends of the
-    day. `ticks` are the instruments' tick sizes, repeated as needed. Made by columns: half a
-    microsecond a command.
+    All kinds, types, times in force and instructions in all their pairs; prices that jump a
+    thousandfold from stretch to stretch, and a phase command with a new reference at each jump; stop
+    prices and trails near the market; expiries shortly ahead; changes of orders that are open, of
+    what is gone, and of other members' orders; ids used twice; subsidised orders among small groups;
+    short halts; the last values that are good, and the first that are bad. `ticks` are the
+    instruments' tick sizes, repeated as needed.
     """
     rng = np.random.default_rng(seed)
     tape = np.zeros(commands, COMMAND)
-    tape["kind"] = rng.choice(list(_SHARES), commands, p=list(_SHARES.values()))
+    for field, shares in _SHARES.items():
+        tape[field] = rng.choice(list(shares), commands, p=list(shares.values()))
     tape["instrument"] = rng.integers(0, instruments, commands)
-    tape["side"] = rng.integers(0, 2, commands)
-    tape["time_in_force"] = rng.choice(
-        [TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC], commands, p=[0.65, 0.2, 0.15]
-    )
     tape["member"] = rng.integers(0, members, commands)
     tape["group"] = tape["member"] % groups
-    chance = np.where(tape["side"] == Side.BUY, 0.2, 0.02)
-    tape["subsidised"] = rng.random(commands) < chance
+    tape["subsidised"] = rng.random(commands) < np.where(tape["side"] == Side.BUY, 0.1, 0.02)
+    tape["post_only"] = rng.random(commands) < 0.15
+    is_eager = _eager(rng, tape)
+    _set_quantities(rng, tape, is_eager)
+    aimed = _set_orders(rng, tape, is_eager)
+    _set_times(rng, tape)
     grid = np.array(ticks, np.int64)[tape["instrument"] % len(ticks)]
-    _set_prices(rng, tape, grid)
-    tape["quantity"] = rng.integers(1, 30, commands)
-    _set_orders(rng, tape)
+    market, is_jump = _market_ticks(rng, grid)
+    _set_prices(rng, tape, grid, market, is_eager)
+    _set_changes(rng, tape, aimed)
+    _set_mass_cancels(rng, tape)
+    _set_phases(rng, tape, market * grid, is_jump)
     _spoil(rng, tape, grid)
+    _take_back_walls(rng, tape)
     return tape
 
 
-def _set_prices(rng: Generator, tape: np.ndarray, grid: np.ndarray) -> None:
-    """Set prices on the grid, about a base that holds for a while and then jumps a thousandfold."""
-    count = len(tape)
-    regimes = rng.integers(0, len(_BASE_PRICES), count // _REGIME_LENGTH + 2)
-    stretch = np.cumsum(rng.random(count) < 1 / _REGIME_LENGTH) % len(regimes)
-    regime = regimes[stretch]
-    astray = rng.random(count) < 0.005
-    regime[astray] = rng.integers(0, len(_BASE_PRICES), np.count_nonzero(astray))
-    width = rng.choice([4, 60, 5_000, 300_000], count, p=[0.8, 0.15, 0.04, 0.01])
-    lean = np.where(tape["side"] == Side.SELL, 0.6, -0.6)
-    away = np.rint(width * (rng.uniform(-1, 1, count) + lean)).astype(np.int64)
-    ticks_from_zero = np.maximum(1, _BASE_PRICES[regime] // grid + away)
-    tape["price"] = np.minimum(ticks_from_zero, PRICE_MAX // grid) * grid
+def _some(rng: Generator, count: int, share: float | np.ndarray) -> np.ndarray:
+    """Return a mask of `count` rows that picks about this share of them, or each by its own chance."""
+    return rng.random(count) < share
 
 
-def _set_orders(rng: Generator, tape: np.ndarray) -> None:
-    """Set ids: new orders count from 1, a few of them twice; cancels aim at late and old ones."""
+# --- which order -------------------------------------------------------------------------------
+
+
+def _eager(rng: Generator, tape: np.ndarray) -> np.ndarray:
+    """Return which orders shall have a price at which they trade at once, rather than one to rest at."""
+    ends_at_once = np.isin(tape["time_in_force"], _ENDS_AT_ONCE)
+    is_replace = tape["kind"] == CommandKind.REPLACE
+    return _some(rng, len(tape), np.select([is_replace, ends_at_once], [0.4, 0.6], 0.14))
+
+
+def _set_orders(rng: Generator, tape: np.ndarray, is_eager: np.ndarray) -> np.ndarray:
+    """Set ids: new orders count from 1, a few of them twice; changes aim at late and old ones.
+
+    Most aim at those that are likely to be open. Returns the row of the new order that each command
+    aims at; new orders aim at themselves.
+    """
     count = len(tape)
     is_new = tape["kind"] == CommandKind.NEW
-    rows_new = np.flatnonzero(is_new)
-    sent = np.cumsum(is_new)
-    tape["order"] = sent
-    back = np.where(rng.random(count) < 0.8, rng.exponential(60, count), sent * rng.random(count))
-    aimed = np.maximum(1, sent - back.astype(np.int64))
-    is_again = is_new & (rng.random(count) < 0.03)
-    tape["order"][is_again] = aimed[is_again]
-    is_cancel = (tape["kind"] == CommandKind.CANCEL) & (sent > 0)
-    rows_aimed = rows_new[aimed[is_cancel] - 1]
-    for field in ("order", "member", "instrument"):
-        tape[field][is_cancel] = tape[field][rows_aimed]
+    tape["order"] = np.cumsum(is_new)
+    aimed = np.arange(count)
+    is_parked = np.isin(tape["type"], _PARKED)
+    may_rest = (tape["type"] == OrderType.LIMIT) & ~np.isin(tape["time_in_force"], _ENDS_AT_ONCE)
+    may_stand = is_parked | (may_rest & ~is_eager & (tape["minimum_quantity"] == 0))
+    targets = np.flatnonzero(is_new & (may_stand | _some(rng, count, 0.05)))
+    sent = np.searchsorted(targets, aimed)
+    back = np.where(rng.random(count) < 0.92, rng.exponential(15, count), sent * rng.random(count))
+    nth = np.maximum(0, sent - 1 - back.astype(np.int64))
+    is_again = is_new & (sent > 0) & _some(rng, count, 0.02)
+    tape["order"][is_again] = tape["order"][targets[nth[is_again]]]
+    changes = (CommandKind.CANCEL, CommandKind.REDUCE, CommandKind.REPLACE)
+    is_change = np.isin(tape["kind"], changes) & (sent > 0)
+    aimed[is_change] = targets[nth[is_change]]
+    for field in ("order", "member", "instrument", "side"):
+        tape[field][is_change] = tape[field][aimed[is_change]]
     asks = rng.random(count)
-    tape["member"][is_cancel & (asks < 0.3)] = NO_SLOT
-    is_foreign = is_cancel & (asks > 0.92)
-    tape["member"][is_foreign] += 1
-    tape["order"][is_cancel & (rng.random(count) < 0.03)] = _INT64.max
+    tape["member"][is_change & (asks < 0.3)] = EVERY
+    tape["member"][is_change & (asks > 0.95)] += 1
+    tape["order"][is_change & _some(rng, count, 0.02)] = _INT64.max
+    return aimed
+
+
+# --- when --------------------------------------------------------------------------------------
+
+
+def _set_times(rng: Generator, tape: np.ndarray) -> None:
+    """Let times rise, stay a while, or run back a little; let expiries lie shortly ahead.
+
+    Half of the expiries are round times, so that several orders expire at once.
+    """
+    count = len(tape)
+    steps = rng.exponential(_STEP_NS, count).astype(np.int64)
+    steps[_some(rng, count, 0.3)] = 0
+    steps[(tape["kind"] == CommandKind.CLOCK) & _some(rng, count, 0.2)] += 50 * _STEP_NS
+    tape["time"] = _START + np.cumsum(steps)
+    back = rng.exponential(5 * _STEP_NS, count).astype(np.int64)
+    tape["time"] -= np.where(_some(rng, count, 0.04), back, 0)
+    _overwrite(rng, tape["time"], 0.002, [0, -1, _INT64.min])
+    clock = np.maximum.accumulate(tape["time"])
+    ahead = clock + 1 + rng.exponential(400 * _STEP_NS, count).astype(np.int64)
+    rounded = _some(rng, count, 0.5)
+    ahead[rounded] += -ahead[rounded] % (20 * _STEP_NS)
+    tape["expires_at"] = ahead
+    _overwrite(rng, tape["expires_at"], 0.01, clock)
+    _overwrite(rng, tape["expires_at"], 0.01, clock + 1)
+    _overwrite(rng, tape["expires_at"], 0.01, clock - 1)
+    _overwrite(rng, tape["expires_at"], 0.01, _EXTREMES)
+
+
+# --- at what price -----------------------------------------------------------------------------
+
+
+def _market_ticks(rng: Generator, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the market is at each row, in ticks from zero, and the rows where it has jumped.
+
+    It wanders, up and down between bounds, about a base that holds for a while and then jumps a
+    thousandfold or more.
+    """
+    count = len(grid)
+    is_jump = _some(rng, count, 1 / _REGIME_LENGTH)
+    regimes = rng.integers(0, len(_BASE_PRICES), count // _REGIME_LENGTH + 2)
+    regime = regimes[np.cumsum(is_jump) % len(regimes)]
+    astray = _some(rng, count, 0.001)
+    regime[astray] = rng.integers(0, len(_BASE_PRICES), np.count_nonzero(astray))
+    steps = np.cumsum(rng.normal(0, 0.6, count)).astype(np.int64)
+    wander = np.abs(steps % (4 * _WANDER_TICKS_MAX) - 2 * _WANDER_TICKS_MAX) - _WANDER_TICKS_MAX
+    return np.maximum(1, _BASE_PRICES[regime] // grid + wander), is_jump
+
+
+def _set_prices(
+    rng: Generator, tape: np.ndarray, grid: np.ndarray, market: np.ndarray, is_eager: np.ndarray
+) -> None:
+    """Set prices, stop prices and trails on the grid, near the market.
+
+    A market or stop order's price bounds it: it lies beyond the market or the stop price, or is left
+    out. Many orders say a stop price or a trail that they have no use for.
+    """
+    count = len(tape)
+    onward = np.where(tape["side"] == Side.BUY, 1, -1)
+    width = rng.choice([4, 60, 5_000, 300_000], count, p=[0.63, 0.23, 0.12, 0.02])
+    away = np.where(is_eager, 0.6 * np.minimum(width, 60), -1.6 * width) * rng.random(count)
+    limit = market + _ticks(away) * onward
+    stopping = market + _ticks(rng.choice([6, 30], count) * rng.uniform(-0.1, 1, count)) * onward
+    is_stop = np.isin(tape["type"], _PARKED)
+    bound = np.where(is_stop, stopping, market) + _ticks(rng.uniform(-1, 8, count)) * onward
+    is_bounded = is_stop | (tape["type"] == OrderType.MARKET)
+    is_bounded &= tape["kind"] == CommandKind.NEW
+    tape["price"] = _on_grid(np.where(is_bounded, bound, limit), grid)
+    tape["stop_price"] = _on_grid(stopping, grid)
+    tape["trail"] = _on_grid(rng.integers(1, 20, count), grid)
+    may_be_left_out = np.isin(tape["type"], _MARKETABLE)
+    tape["price"][may_be_left_out & _some(rng, count, 0.4)] = 0
+    is_trailing = tape["type"] == OrderType.TRAILING_STOP
+    tape["stop_price"][_some(rng, count, np.select([is_trailing, is_stop], [0.6, 0.02], 0.5))] = 0
+
+
+def _ticks(away: np.ndarray) -> np.ndarray:
+    """Return a distance in whole ticks."""
+    return np.rint(away).astype(np.int64)
+
+
+def _on_grid(ticks: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Return the price so many ticks from zero, within the bounds of a price."""
+    return np.clip(ticks, 1, PRICE_MAX // grid) * grid
+
+
+# --- how much ----------------------------------------------------------------------------------
+
+
+def _set_quantities(rng: Generator, tape: np.ndarray, is_eager: np.ndarray) -> None:
+    """Set quantities: now and then enough to sweep a few levels, and more with icebergs.
+
+    Orders to rest are larger than others, so that they outlast a few takers; eager ones have a
+    minimum more often.
+    """
+    count = len(tape)
+    quantity = rng.integers(1, 30, count)
+    quantity[(tape["type"] == OrderType.LIMIT) & ~is_eager] *= 5
+    quantity[_some(rng, count, 0.02)] *= 5
+    is_iceberg = _some(rng, count, 0.2)
+    quantity[is_iceberg] *= rng.integers(1, 4, count)[is_iceberg]
+    tape["quantity"] = quantity
+    shown = 1 + (rng.random(count) * quantity / 2).astype(np.int64)
+    tape["display_quantity"] = np.where(is_iceberg, shown, 0)
+    has_minimum = _some(rng, count, np.where(is_eager, 0.25, 0.05))
+    least = 1 + (rng.random(count) ** 2 * quantity).astype(np.int64)
+    tape["minimum_quantity"] = np.where(has_minimum, least, 0)
+    _settle_contradictions(rng, tape)
+
+
+def _settle_contradictions(rng: Generator, tape: np.ndarray) -> None:
+    """Take post-only off most of the orders that contradict it: such are refused, and teach little."""
+    contradicts = (
+        np.isin(tape["type"], _MARKETABLE)
+        | np.isin(tape["time_in_force"], _ENDS_AT_ONCE)
+        | (tape["minimum_quantity"] > 0)
+    )
+    tape["post_only"][contradicts & _some(rng, len(tape), 0.85)] = 0
+
+
+# --- what is changed ---------------------------------------------------------------------------
+
+
+def _set_changes(rng: Generator, tape: np.ndarray, aimed: np.ndarray) -> None:
+    """Let reduces take a part off, or all; replaces keep the price or not, and ask for less or more."""
+    count = len(tape)
+    whole = tape["quantity"][aimed]
+    part = 1 + (rng.random(count) * whole).astype(np.int64)
+    is_reduce = tape["kind"] == CommandKind.REDUCE
+    tape["quantity"][is_reduce] = np.where(_some(rng, count, 0.8), (part + 3) // 4, part + 5)[is_reduce]
+    is_replace = tape["kind"] == CommandKind.REPLACE
+    chance = rng.random(count)
+    total = np.select([chance < 0.3, chance < 0.6], [whole, whole + part], part)
+    tape["quantity"][is_replace] = total[is_replace]
+    for field in ("price", "stop_price"):
+        keeps = is_replace & _some(rng, count, 0.4)
+        tape[field][keeps] = tape[field][aimed[keeps]]
+        tape[field][is_replace & _some(rng, count, 0.15)] = 0
+    _spoil_changes(rng, tape, aimed)
+
+
+# --- markets' phases, and many orders at once --------------------------------------------------
+
+
+def _set_mass_cancels(rng: Generator, tape: np.ndarray) -> None:
+    """Let most mass cancels take one member's orders in one instrument, few more: they empty the book."""
+    is_mass_cancel = tape["kind"] == CommandKind.MASS_CANCEL
+    rows = np.flatnonzero(is_mass_cancel)
+    count = len(rows)
+    sides = {BOTH_SIDES: 0.46, Side.BUY: 0.19, Side.SELL: 0.19, 2: 0.08, 254: 0.08}
+    tape["side"][rows] = rng.choice(list(sides), count, p=list(sides.values()))
+    tape["member"][rows[_some(rng, count, 0.15)]] = EVERY
+    tape["member"][rows[_some(rng, count, 0.05)]] = _INT32.max
+    tape["instrument"][rows[_some(rng, count, 0.15)]] = EVERY
+    _overwrite(rng, tape["instrument"], 0.12 * is_mass_cancel, _NO_INSTRUMENT)
+
+
+def _set_phases(rng: Generator, tape: np.ndarray, market: np.ndarray, is_jump: np.ndarray) -> None:
+    """Set phase commands: a new reference for all at each jump, halts that soon end, and odd ones."""
+    count = len(tape)
+    odd = tape["kind"] == CommandKind.PHASE
+    tape["phase"] = rng.choice(
+        [Phase.CONTINUOUS, 1, 2, 3, 6, 255], count, p=[0.6, 0.08, 0.08, 0.08, 0.08, 0.08]
+    )
+    halts = np.flatnonzero(_some(rng, count, 1 / 1_500))
+    resumes = halts + rng.geometric(1 / 30, len(halts))
+    halts, resumes = halts[resumes < count], resumes[resumes < count]
+    tape["phase"][halts] = rng.choice([Phase.HALTED, Phase.CLOSED], len(halts), p=[0.7, 0.3])
+    tape["instrument"][halts[_some(rng, len(halts), 0.15)]] = EVERY
+    tape["instrument"][resumes] = tape["instrument"][halts]
+    jumps = np.flatnonzero(is_jump)
+    tape["instrument"][jumps] = EVERY
+    tape["phase"][resumes] = tape["phase"][jumps] = Phase.CONTINUOUS
+    for rows, share in ((halts, 0.05), (resumes, 0.3), (jumps, 0.8)):
+        tape["kind"][rows] = CommandKind.PHASE
+        tape["price"][rows] = np.where(_some(rng, len(rows), share), market[rows], 0)
+    tape["price"][odd] = np.where(_some(rng, count, 0.5), market, 0)[odd]
+    _overwrite(rng, tape["price"], 0.3 * odd, _PRICE_EDGES)
+    _overwrite(rng, tape["instrument"], 0.15 * odd, _NO_INSTRUMENT)
+
+
+# --- the edges ---------------------------------------------------------------------------------
 
 
 def _spoil(rng: Generator, tape: np.ndarray, grid: np.ndarray) -> None:
     """Overwrite a few fields with what must be refused, and with the last that must not be."""
-    room = NOTIONAL_MAX // tape["price"]
-    _overwrite(rng, tape["quantity"], 0.002, np.minimum(room, QUANTITY_MAX))
-    _overwrite(rng, tape["quantity"], 0.004, np.minimum(room, QUANTITY_MAX) + 1)
-    _overwrite(rng, tape["quantity"], 0.004, [0, -1, QUANTITY_MAX, QUANTITY_MAX + 1, _INT64.min, _INT64.max])
-    _overwrite(rng, tape["price"], 0.004, [0, -1, PRICE_MAX, PRICE_MAX + 1, _INT64.min, _INT64.max])
-    _overwrite(rng, tape["price"], 0.004, tape["price"] + np.maximum(1, grid // 2))
-    _overwrite(rng, tape["order"], 0.004, [0, -1, _INT64.min, _INT64.max])
-    _overwrite(rng, tape["instrument"], 0.006, [-1, _INT32.max, _INT32.min, 10_000])
-    _overwrite(rng, tape["side"], 0.004, [2, 3, 255])
-    _overwrite(rng, tape["type"], 0.004, [250, 255])
-    _overwrite(rng, tape["time_in_force"], 0.004, [250, 255])
+    room = np.minimum(NOTIONAL_MAX // np.maximum(1, tape["price"]), QUANTITY_MAX)
+    _overwrite(rng, tape["quantity"], 0.0005, room)
+    _overwrite(rng, tape["quantity"], 0.002, room + 1)
+    _overwrite(rng, tape["quantity"], 0.003, _QUANTITY_EDGES)
+    for field, share in (("price", 0.003), ("stop_price", 0.01), ("trail", 0.03)):
+        off_grid = tape[field] + np.maximum(1, grid // 2)
+        _overwrite(rng, tape[field], share, _PRICE_EDGES)
+        _overwrite(rng, tape[field], share, off_grid)
+    _spoil_instructions(rng, tape)
+    _overwrite(rng, tape["order"], 0.003, _EXTREMES)
+    _overwrite(rng, tape["instrument"], 0.005, [EVERY, *_NO_INSTRUMENT])
+    _overwrite(rng, tape["side"], 0.003, [2, 3, BOTH_SIDES])
+    for field in ("type", "time_in_force", "self_trade"):
+        _overwrite(rng, tape[field], 0.003, [5, 250, 255])
 
 
-def _overwrite(rng: Generator, field: np.ndarray, share: float, values: Sequence[int] | np.ndarray) -> None:
+def _spoil_instructions(rng: Generator, tape: np.ndarray) -> None:
+    """Overwrite a few minimum and display quantities with the last that is good, and what is not.
+
+    Where the display quantity is the least that there may be, or one less, the order is made a
+    multiple of the most slices.
+    """
+    whole = tape["quantity"]
+    _overwrite(rng, tape["minimum_quantity"], 0.003, whole)
+    _overwrite(rng, tape["minimum_quantity"], 0.003, whole + 1)
+    _overwrite(rng, tape["minimum_quantity"], 0.003, _QUANTITY_EDGES)
+    _overwrite(rng, tape["display_quantity"], 0.003, whole)
+    _overwrite(rng, tape["display_quantity"], 0.003, whole - 1)
+    _overwrite(rng, tape["display_quantity"], 0.003, _QUANTITY_EDGES)
+    rows = np.flatnonzero(_some(rng, len(tape), 0.002))
+    least = rng.integers(2, 5, len(rows))
+    tape["quantity"][rows] = SLICES_MAX * least
+    tape["display_quantity"][rows] = least - rng.integers(0, 2, len(rows))
+
+
+def _spoil_changes(rng: Generator, tape: np.ndarray, aimed: np.ndarray) -> None:
+    """Overwrite more of what reduces and replaces ask than of the rest: few of them meet an open order."""
+    is_replace = tape["kind"] == CommandKind.REPLACE
+    chance = 0.015 * (is_replace | (tape["kind"] == CommandKind.REDUCE))
+    _overwrite(rng, tape["quantity"], chance, _QUANTITY_EDGES)
+    _overwrite(rng, tape["price"], chance, _PRICE_EDGES)
+    _overwrite(rng, tape["quantity"], chance, NOTIONAL_MAX // np.maximum(1, tape["price"]) + 1)
+    shown = tape["display_quantity"][aimed]
+    chance = 0.06 * (is_replace & (shown > 0))
+    _overwrite(rng, tape["quantity"], chance, SLICES_MAX * shown)
+    _overwrite(rng, tape["quantity"], chance, SLICES_MAX * shown + 1)
+
+
+def _overwrite(
+    rng: Generator, field: np.ndarray, share: float | np.ndarray, values: Sequence[int] | np.ndarray
+) -> None:
     """Overwrite a share of a field: with the row's own of an array of values, else with any."""
-    rows = np.flatnonzero(rng.random(len(field)) < share)
+    rows = np.flatnonzero(_some(rng, len(field), share))
     if isinstance(values, np.ndarray):
         field[rows] = values[rows]
     else:
         field[rows] = rng.choice(values, len(rows))
 
 
-# --- narrow: the workloads ---------------------------------------------------------------------
-
-
-class Workload(NamedTuple):
-    """What a benchmark runs: a warm-up tape that fills the book, then the tape to be measured."""
-
-    warm_up: np.ndarray
-    measured: np.ndarray
-
-
-_MIDDLE = 1_000_000
-"""Where every workload's market begins, in ticks of 1 hao: too far from zero to get there."""
-
-_MEMBERS = 1_000
-_LOTS_MAX = 100
-_LEAST_RESTING = 8
-_DRIFT_ALLOWED = 0.02
-"""How far the count of resting orders may wander from its target before the mix is bent to it."""
-
-_NEW, _CANCEL, _TAKE = 0, 1, 2
-_NEW_ORDER, _CANCEL_ORDER = int(CommandKind.NEW), int(CommandKind.CANCEL)
-
-REALISTIC = {_NEW: 0.505, _CANCEL: 0.445, _TAKE: 0.05}
-"""48 % new, 42 % cancel, 5 % marketable; the 5 % that will reduce or replace are half new and half
-cancel until the book knows those."""
-
-
-def realistic(commands: int = 1_000_000, seed: int = 1, resting: int = 3_000) -> Workload:
-    """Return one instrument's tape: about 3,000 orders rest, 5 % of the commands take the best."""
-    floor = _Floor(seed, resting, reach_ticks=40)
-    return Workload(floor.warm_up(REALISTIC, 20 * resting), floor.tape(REALISTIC, commands))
-
-
-def hundred(commands: int = 1_000_000, seed: int = 1, resting: int = 3_000) -> Workload:
-    """Return the same over 100 instruments, of which the n-th has 1/n of the first's orders.
-
-    `resting` counts them all. With 300,000, as many an instrument as `realistic` has, most orders
-    lie beyond the processor's caches: that measures its memory.
-    """
-    floor = _Floor(seed, resting, reach_ticks=40, instruments=100)
-    return Workload(floor.warm_up(REALISTIC, 20 * resting), floor.tape(REALISTIC, commands))
-
-
-def deep(commands: int = 1_000_000, seed: int = 1, resting: int = 1_000_000) -> Workload:
-    """Return the mix of `realistic` in a book where a million orders rest over 20,000 levels.
-
-    Half of the orders stand within 1,700 ticks of the best, all of them within 10,000.
-    """
-    floor = _Floor(seed, resting, reach_ticks=2_500, reach_ticks_max=10_000)
-    return Workload(floor.warm_up(REALISTIC, 0), floor.tape(REALISTIC, commands))
-
-
-def sweep(commands: int = 1_000_000, seed: int = 1, resting: int = 3_000) -> Workload:
-    """Return a tape where each taker takes 1 to 10 resting orders, and as many new ones follow."""
-    floor = _Floor(seed, resting, reach_ticks=40, makers=np.full(10, 0.1))
-    mix = {_NEW: 5.3 / 6.3, _TAKE: 1 / 6.3}
-    return Workload(floor.warm_up(mix, 20 * resting), floor.tape(mix, commands))
-
-
-WORKLOADS: dict[str, Callable[[int, int], Workload]] = {
-    "realistic": realistic,
-    "hundred": hundred,
-    "deep": deep,
-    "sweep": sweep,
-}
-"""Each workload by its name: a function of how many commands are measured, and of the seed."""
-
-_PART = 0.2
-"""How often a taker leaves half of the last order that it meets."""
-
-_FEW_MAKERS = np.array([0.75, 0.15, 0.06, 0.04])
-"""How often a taker meets one order, two, three, four. With `_PART`, 1.2 of them go: as many as the
-mix of `realistic` brings beyond its cancels."""
-
-
-class _Resting:
-    """Who rests in one instrument: just enough to aim cancels and takers at what is there."""
-
-    def __init__(self, target: int) -> None:
-        slack = max(4, round(target * _DRIFT_ALLOWED))
-        self.least, self.most = target - slack, target + slack
-        self.lots: dict[int, int] = {}
-        self.orders: list[int] = []
-        self.places: dict[int, int] = {}
-        self.halves: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
-
-    def add(self, order: int, side: int, price: int, lots: int) -> None:
-        self.lots[order] = lots
-        self.places[order] = len(self.orders)
-        self.orders.append(order)
-        heappush(self.halves[side], (price if side else -price, order))
-
-    def remove(self, order: int) -> None:
-        del self.lots[order]
-        place, last = self.places.pop(order), self.orders.pop()
-        if last != order:
-            self.orders[place] = last
-            self.places[last] = place
-
-    def best(self, side: int) -> int:
-        """Return the best price of a side; on an empty side, one next to the middle."""
-        half = self.halves[side]
-        while half and half[0][1] not in self.lots:
-            heappop(half)
-        if not half:
-            return _MIDDLE + 1 if side else _MIDDLE - 1
-        return half[0][0] if side else -half[0][0]
-
-    def take(self, side: int, makers: int, is_part: bool) -> tuple[int, int]:
-        """Take the best orders of a side, half of the last if `is_part`; return price and lots."""
-        lots = price = 0
-        for met in range(makers):
-            best = self.best(side)
-            if not self.halves[side]:
-                break
-            price, order = best, self.halves[side][0][1]
-            left = self.lots[order]
-            if is_part and met == makers - 1 and left > 1:
-                self.lots[order] = left - left // 2
-                return price, lots + left // 2
-            lots += left
-            self.remove(order)
-        return price, lots
-
-
-class _Floor:
-    """A crowd of traders who see the book, over all tapes of one workload."""
-
-    def __init__(
-        self,
-        seed: int,
-        resting: int,
-        reach_ticks: int,
-        reach_ticks_max: int = _MIDDLE // 2,
-        instruments: int = 1,
-        makers: np.ndarray = _FEW_MAKERS,
-    ) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.reach_ticks = reach_ticks
-        self.reach_ticks_max = reach_ticks_max
-        self.makers = makers
-        shares = 1 / np.arange(1, instruments + 1)
-        self.shares = shares / shares.sum()
-        self.targets = np.maximum(_LEAST_RESTING, np.rint(resting * self.shares).astype(np.int64))
-        self.books = [_Resting(target) for target in self.targets.tolist()]
-        self.last_order = 0
-
-    def warm_up(self, mix: dict[int, float], commands: int) -> np.ndarray:
-        """Return a tape that fills every book to its target, then trades for so many commands."""
-        rng, count = self.rng, int(self.targets.sum())
-        fill = np.zeros(count, COMMAND)
-        fill["order"] = np.arange(1, count + 1)
-        fill["instrument"] = rng.permutation(np.repeat(np.arange(len(self.books)), self.targets))
-        fill["side"] = np.arange(count) % 2
-        fill["quantity"] = rng.integers(1, _LOTS_MAX + 1, count)
-        away = 1 + self.reaches(count)
-        each = 2 * self.reach_ticks_max
-        if count >= each:
-            # One order at each price first, so that no level is missing.
-            away[:each] = 1 + np.arange(each) // 2
-        fill["price"] = _MIDDLE + np.where(fill["side"] == Side.SELL, away, -away)
-        names = ("order", "side", "price", "quantity", "instrument")
-        for order, side, price, lots, instrument in zip(
-            *(fill[name].tolist() for name in names), strict=True
-        ):
-            self.books[instrument].add(order, side, price, lots)
-        self.last_order = count
-        return np.concatenate([_signed(fill), self.tape(mix, commands)])
-
-    def reaches(self, count: int) -> np.ndarray:
-        """Return how many ticks behind the best each of `count` orders is placed."""
-        away = self.rng.exponential(self.reach_ticks, count).astype(np.int64)
-        return away % self.reach_ticks_max
-
-    def tape(self, mix: dict[int, float], commands: int) -> np.ndarray:
-        """Return a tape of `commands` in this mix, and leave the books as it leaves them."""
-        rng = self.rng
-        kinds = rng.choice(list(mix), commands, p=list(mix.values())).tolist()
-        instruments = rng.choice(len(self.books), commands, p=self.shares)
-        sides = rng.integers(0, 2, commands).tolist()
-        reaches = self.reaches(commands).tolist()
-        lots = rng.integers(1, _LOTS_MAX + 1, commands).tolist()
-        makers = rng.choice(np.arange(1, len(self.makers) + 1), commands, p=self.makers).tolist()
-        chances = rng.random(commands).tolist()
-        step = self.step
-        rows = [
-            step(*choice)
-            for choice in zip(kinds, instruments.tolist(), sides, reaches, lots, makers, chances, strict=True)
-        ]
-        tape = np.zeros(commands, COMMAND)
-        columns = zip(*rows, strict=True)
-        for name in ("order", "price", "quantity", "kind", "side"):
-            tape[name] = next(columns, ())
-        tape["instrument"] = instruments
-        return _signed(tape)
-
-    def step(
-        self,
-        kind: int,
-        instrument: int,
-        side: int,
-        reach: int,
-        lots: int,
-        makers: int,
-        chance: float,
-    ) -> tuple[int, int, int, int, int]:
-        """Return one command (order, price, quantity, kind, side), and do what it will do."""
-        book = self.books[instrument]
-        resting = len(book.orders)
-        if kind == _NEW and resting > book.most:
-            kind = _CANCEL
-        elif kind != _NEW and resting < book.least:
-            kind = _NEW
-        if kind == _CANCEL:
-            order = book.orders[int(chance * resting)]
-            book.remove(order)
-            return order, 0, 0, _CANCEL_ORDER, 0
-        self.last_order += 1
-        opposite = 1 - side
-        if kind == _TAKE:
-            price, taken = book.take(opposite, makers, chance < _PART)
-            if taken:
-                return self.last_order, price, taken, _NEW_ORDER, side
-        price = book.best(opposite) + (1 + reach if side else -1 - reach)
-        book.add(self.last_order, side, price, lots)
-        return self.last_order, price, lots, _NEW_ORDER, side
-
-
-def _signed(tape: np.ndarray) -> np.ndarray:
-    """Say whose each command is: an order's member follows from its id, and is his own group."""
-    tape["member"] = tape["order"] * 7 % _MEMBERS
-    tape["group"] = tape["member"]
-    return tape
+def _take_back_walls(rng: Generator, tape: np.ndarray) -> None:
+    """Cancel the largest orders soon: the market would stand still before them."""
+    is_order = np.isin(tape["kind"], [CommandKind.NEW, CommandKind.REPLACE])
+    walls = np.flatnonzero(is_order & (tape["quantity"] >= SLICES_MAX))
+    later = walls + rng.geometric(1 / 15, len(walls))
+    walls, later = walls[later < len(tape)], later[later < len(tape)]
+    tape["kind"][later] = CommandKind.CANCEL
+    tape["member"][later] = EVERY
+    for field in ("order", "instrument"):
+        tape[field][later] = tape[field][walls]

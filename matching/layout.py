@@ -1,7 +1,9 @@
 """The rows of the book: one dtype each, and the tuple of arrays that is its whole state.
 
-Rows touched together lie together: an order is one record of one cache line. Pools are arrays with a
-chain of freed slots, last freed first taken; capacity is made before a batch, never inside one.
+Rows touched together lie together: an order is one record of one cache line, and what only few
+orders have stands apart. Pools are arrays with a chain of freed slots, last freed first taken; room is
+made before a command, never inside one. The last row of `orders` is nobody's: links that lead nowhere
+(`NO_SLOT`, the row before the first) may be written through, which spares the kernels a branch.
 """
 
 from __future__ import annotations
@@ -10,8 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from matching.places import empty_places
-from matching.vocabulary import NO_SLOT, Phase
+from matching.vocabulary import NO_SLOT, PRICE_MAX, Phase
 
 Row = Any
 """One record of a structured array. NumPy's types know no fields, so a row is anything to the checker."""
@@ -21,6 +22,12 @@ COMMAND = np.dtype(
         ("order", "<i8"),
         ("price", "<i8"),
         ("quantity", "<i8"),
+        ("time", "<i8"),
+        ("display_quantity", "<i8"),
+        ("minimum_quantity", "<i8"),
+        ("stop_price", "<i8"),
+        ("trail", "<i8"),
+        ("expires_at", "<i8"),
         ("instrument", "<i4"),
         ("member", "<i4"),
         ("group", "<i4"),
@@ -29,10 +36,14 @@ COMMAND = np.dtype(
         ("type", "u1"),
         ("time_in_force", "u1"),
         ("subsidised", "u1"),
-        ("unused", "u1", (7,)),
+        ("post_only", "u1"),
+        ("self_trade", "u1"),
+        ("phase", "u1"),
+        ("unused", "u1", (4,)),
     ]
 )
-"""What is asked of the book. `order` is the caller's id; price in hao per lot, quantity in lots."""
+"""What is asked of the book. `order` is the caller's id; prices and `trail` in hao per lot, quantities
+in lots, times in ns. A field that a kind or a type does not read is ignored."""
 
 EVENT = np.dtype(
     [
@@ -42,6 +53,7 @@ EVENT = np.dtype(
         ("quantity", "<i8"),
         ("leaves", "<i8"),
         ("maker_leaves", "<i8"),
+        ("was_price", "<i8"),
         ("command", "<i4"),
         ("instrument", "<i4"),
         ("slot", "<i4"),
@@ -49,134 +61,258 @@ EVENT = np.dtype(
         ("kind", "u1"),
         ("side", "u1"),
         ("reason", "u1"),
-        ("unused", "u1", (5,)),
+        ("phase", "u1"),
+        ("unused", "<i4"),
     ]
 )
 """What has happened. `command` is the row of the batch that caused it. `quantity` is the lots traded,
 cancelled or expired, else the order's total; `leaves` is what of `order` is open afterwards, and
-`maker_leaves` what of `maker_order` is. `slot` and `maker_slot` are where the orders stand or stood."""
+`maker_leaves` what of `maker_order` is. `slot` and `maker_slot` are where the orders stand or stood.
+`was_price` is the price that a replaced order had before, `phase` what a market has changed to; both
+are 0 in all other events."""
 
 ORDER = np.dtype(
     [
         ("id", "<i8"),
-        ("price", "<i8"),
         ("leaves", "<i8"),
         ("quantity", "<i8"),
         ("ahead", "<i4"),
         ("behind", "<i4"),
         ("level", "<i4"),
+        ("chain", "<i4"),
         ("instrument", "<i4"),
         ("member", "<i4"),
         ("group", "<i4"),
+        ("extra", "<i4"),
         ("side", "u1"),
         ("time_in_force", "u1"),
         ("subsidised", "u1"),
-        ("unused", "u1", (5,)),
+        ("post_only", "u1"),
+        ("self_trade", "u1"),
+        ("unused", "u1", (3,)),
     ]
 )
-"""A resting order. `ahead` and `behind` link its level's queue; a freed slot has leaves 0, and
-`behind` is the next freed slot."""
+"""An open order, 64 bytes. `leaves` are the lots that can be traded with now, an iceberg's slice or a
+whole order; its price is its level's. `ahead` and `behind` link its level's queue, `chain` the orders
+of one place in the table of ids. A freed slot has leaves 0, and `behind` is the next freed slot."""
+
+EXTRA = np.dtype(
+    [
+        ("hidden", "<i8"),
+        ("display", "<i8"),
+        ("minimum", "<i8"),
+        ("price", "<i8"),
+        ("trail", "<i8"),
+        ("expires_at", "<i8"),
+        ("arrival", "<i8"),
+        ("slot", "<i4"),
+        ("due", "<i4"),
+        ("trail_ahead", "<i4"),
+        ("trail_behind", "<i4"),
+        ("slices", "<i4"),
+        ("type", "u1"),
+        ("is_parked", "u1"),
+        ("unused", "u1", (2,)),
+    ]
+)
+"""What only few orders have: an iceberg's hidden lots, a stop's limit or protection price while it is
+parked, a time to expire. `due` is the row in the heap of expiries; `slot` the order's, or the next
+freed extra; `trail_ahead` and `trail_behind` link an instrument's trailing stops, first come first."""
+
+EXPIRY = np.dtype([("expires_at", "<i8"), ("arrival", "<i8"), ("slot", "<i4"), ("unused", "<i4")])
+"""One GTD order in the heap of expiries: earliest first, at equal times who was accepted first."""
 
 LEVEL = np.dtype(
     [
         ("key", "<i8"),
+        ("price", "<i8"),
         ("quantity", "<i8"),
         ("first", "<i4"),
         ("last", "<i4"),
         ("orders", "<i4"),
         ("node", "<i4"),
+        ("half", "<i4"),
+        ("unused", "<i4"),
     ]
 )
-"""All orders at one price of one side; `node` is the leaf of the side's tree that points here."""
+"""All orders at one price of one half; `node` is the leaf of the half's tree that points here, and
+`quantity` the lots shown. A freed level links the next by `first`."""
 
-NODE = np.dtype([("occupied", "<i8"), ("parent", "<i4"), ("digit", "<i4")])
-"""One node of a side's price tree: a bit for each of 64 children, its parent, its place there."""
+NODE = np.dtype(
+    [("occupied", "<i8"), ("parent", "<i4"), ("digit", "u1"), ("height", "u1"), ("unused", "u1", (2,))]
+)
+"""One node of a half's price tree: a bit for each of 64 children, its parent and its place there, its
+height above the leaves. The children of node n are the 64 entries of `children` from 64 n on; what
+stands there where the bit is clear means nothing."""
+
+CHILDREN = 64
+"""Children of a node."""
 
 HALF = np.dtype(
     [
         ("prefix", "<i8"),
-        ("leaf_prefix", "<i8"),
         ("best_key", "<i8"),
         ("best", "<i4"),
         ("root", "<i4"),
-        ("leaf", "<i4"),
         ("height", "<i4"),
         ("orders", "<i4"),
         ("levels", "<i4"),
+        ("unused", "<i4", (7,)),
     ]
 )
-"""One half of one book, bids or asks: its price tree, its best level, and the leaf touched last."""
+"""One half of one book: its price tree and its best level."""
 
-MARKET = np.dtype([("tick", "<i8"), ("phase", "u1"), ("unused", "u1", (7,))])
-"""What the book knows of an instrument: the tick size in hao, and what the market is doing."""
+HALVES = 4
+"""Halves of an instrument: bids, asks, parked buy stops, parked sell stops; the last bit is the side."""
+
+PARKED = 2
+"""What a side's half of the book is away from its half of parked stops."""
+
+KEY_NONE = 2**62
+"""The best key of an empty half: worse than any price's."""
+
+MARKET = np.dtype(
+    [
+        ("tick", "<i8"),
+        ("reference", "<i8"),
+        ("last", "<i8"),
+        ("collar", "<i4"),
+        ("trail_first", "<i4"),
+        ("trail_last", "<i4"),
+        ("phase", "u1"),
+        ("unused", "u1", (3,)),
+    ]
+)
+"""What the book knows of an instrument: tick size, reference and last price in hao (0: none), the
+collar per mille of the reference (0: none), what the market is doing, its trailing stops."""
 
 COUNTS = np.dtype(
     [
+        ("clock", "<i8"),
+        ("next_expiry", "<i8"),
+        ("arrivals", "<i8"),
+        ("slices", "<i8"),
         ("orders_used", "<i4"),
         ("orders_free", "<i4"),
         ("levels_used", "<i4"),
         ("levels_free", "<i4"),
         ("nodes_used", "<i4"),
         ("nodes_free", "<i4"),
+        ("extras_used", "<i4"),
+        ("extras_free", "<i4"),
         ("open_orders", "<i4"),
-        ("unused", "u1", (4,)),
+        ("parked", "<i4"),
+        ("expiries", "<i4"),
+        ("elected_first", "<i4"),
+        ("elected_last", "<i4"),
+        ("row", "<i4"),
     ]
 )
-"""How far each pool has been used, and where its chain of freed slots begins."""
+"""How far each pool has been used, and where its chain of freed slots begins; the book's clock, and
+when the next order expires; how many slices the open icebergs have; the
+queue of the stops that are elected and have not entered the book yet; and, inside a batch, the row that
+is being done, for its events to tell."""
+
+NEVER = 2**63 - 1
+"""The time of the next expiry where no order expires."""
 
 
 class Book(NamedTuple):
-    """The resting orders of all instruments. `halves` has two rows an instrument: bids, then asks."""
+    """The open orders of all instruments. `halves` has `HALVES` rows an instrument."""
 
     orders: np.ndarray
+    extras: np.ndarray
     levels: np.ndarray
     nodes: np.ndarray
     children: np.ndarray
     halves: np.ndarray
     markets: np.ndarray
-    places: np.ndarray
+    expiries: np.ndarray
+    heads: np.ndarray
     counts: np.ndarray
 
 
-_ORDERS_AT_FIRST = 1024
-_LEVELS_AT_FIRST = 256
-_NODES_AT_FIRST = 256
+_LINE = 64
+"""Bytes of a cache line."""
+
+_ORDERS_AT_FIRST = 64
+_LEVELS_AT_FIRST = 32
+_NODES_AT_FIRST = 64
+_EXTRAS_AT_FIRST = 8
 
 
-def empty_half(count: int) -> np.ndarray:
-    """Return `count` halves with nothing in them."""
-    halves = np.zeros(count, HALF)
-    for field in ("best", "root", "leaf"):
+def zeros(rows: int, dtype: np.dtype) -> np.ndarray:
+    """Return zeroed rows that begin on a cache line, so that a row of 64 bytes never lies on two.
+
+    NumPy begins a large array 16 bytes behind a line: each order of a deep book then cost two misses.
+    """
+    wanted = rows * dtype.itemsize
+    memory = np.zeros(wanted + _LINE, np.uint8)
+    start = -memory.ctypes.data % _LINE
+    return memory[start : start + wanted].view(dtype)
+
+
+def empty_halves(instruments: int) -> np.ndarray:
+    """Return the halves of so many instruments, with nothing in them."""
+    halves = zeros(HALVES * instruments, HALF)
+    for field in ("best", "root"):
         halves[field] = NO_SLOT
+    halves["best_key"] = KEY_NONE
     return halves
 
 
-def empty_book(instruments: int = 0, tick: int = 1) -> Book:
-    """Return a book without orders: `instruments` of them, all continuous, all on one tick grid."""
-    counts = np.zeros(1, COUNTS)
-    for field in ("orders_free", "levels_free", "nodes_free"):
-        counts[field] = NO_SLOT
+def empty_markets(instruments: int, tick: int = 1, phase: int = Phase.CONTINUOUS) -> np.ndarray:
+    """Return so many markets without reference, collar or trade."""
     markets = np.zeros(instruments, MARKET)
     markets["tick"] = tick
-    markets["phase"] = Phase.CONTINUOUS
+    markets["phase"] = phase
+    markets["trail_first"] = markets["trail_last"] = NO_SLOT
+    return markets
+
+
+def empty_heads(size: int) -> np.ndarray:
+    """Return an empty table of ids; `size` is a power of two, and twice the orders that it finds."""
+    return np.full(size, NO_SLOT, np.int32)
+
+
+def empty_book(instruments: int = 0, tick: int = 1) -> Book:
+    """Return a book without orders: `instruments` of them, all continuous, all on one tick grid.
+
+    Raises ValueError for a tick that is no price.
+    """
+    if not 0 < tick <= PRICE_MAX:
+        message = f"tick: {tick} is no price; give hao per lot from 1 to {PRICE_MAX}"
+        raise ValueError(message)
+    counts = np.zeros(1, COUNTS)
+    for field in ("orders_free", "levels_free", "nodes_free", "extras_free", "elected_first", "elected_last"):
+        counts[field] = NO_SLOT
+    counts["next_expiry"] = NEVER
     return Book(
-        orders=np.zeros(_ORDERS_AT_FIRST, ORDER),
-        levels=np.zeros(_LEVELS_AT_FIRST, LEVEL),
-        nodes=np.zeros(_NODES_AT_FIRST, NODE),
-        children=np.full((_NODES_AT_FIRST, 64), NO_SLOT, np.int32),
-        halves=empty_half(2 * instruments),
-        markets=markets,
-        places=empty_places(2 * _ORDERS_AT_FIRST),
+        orders=zeros(_ORDERS_AT_FIRST, ORDER),
+        extras=zeros(_EXTRAS_AT_FIRST, EXTRA),
+        levels=zeros(_LEVELS_AT_FIRST, LEVEL),
+        nodes=zeros(_NODES_AT_FIRST, NODE),
+        children=zeros(CHILDREN * _NODES_AT_FIRST, np.dtype(np.int32)),
+        halves=empty_halves(instruments),
+        markets=empty_markets(instruments, tick),
+        expiries=zeros(_EXTRAS_AT_FIRST, EXPIRY),
+        heads=empty_heads(2 * _ORDERS_AT_FIRST),
         counts=counts,
     )
 
 
-def grown(rows: np.ndarray, needed: int, fill: int = 0) -> np.ndarray:
+def grown(rows: np.ndarray, needed: int) -> np.ndarray:
     """Return `rows` with room for at least `needed` of them, doubling, so that growth is rare."""
     if needed <= len(rows):
         return rows
-    more = np.zeros((max(needed, 2 * len(rows)), *rows.shape[1:]), rows.dtype)
-    if fill:
-        more[len(rows) :] = fill
+    more = zeros(max(needed, 2 * len(rows)), rows.dtype)
     more[: len(rows)] = rows
     return more
+
+
+def copy_of(book: Book) -> Book:
+    """Return a book of its own with the same orders and the same room."""
+    copy = Book(*(zeros(len(rows), rows.dtype) for rows in book))
+    for rows, original in zip(copy, book, strict=True):
+        rows[...] = original
+    return copy

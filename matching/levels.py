@@ -1,11 +1,12 @@
 """The price levels of one half of a book: a tree of 64-way nodes with a bit for each occupied child.
 
-Levels are ranked by a *key*: the price in ticks for asks, its complement for bids, so that the best
-level of either half has the lowest key and no code below asks for the side. A node's word of 64 bits
+Levels are ranked by a *key*: the price in ticks for asks and for parked buys, its complement for bids
+and for parked sells, so that the best level of any half (or the one that triggers first) has the lowest
+key, and no code below asks for the side. A node's word of 64 bits
 tells its occupied children, and one instruction finds the lowest. The root is only as tall as the
 prices of this half have lain apart since it was last empty: one node for 64 neighbouring ticks, nine
-for any two prices that are allowed. The leaf touched last is remembered, so that most orders near the
-best price never walk the tree.
+for any two prices that are allowed. Every order walks from the root: to remember the leaf touched last
+saved a load, and cost a branch that nobody can predict.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from matching.kernel import kernel, lowest_bit
-from matching.layout import Book
-from matching.vocabulary import NO_SLOT, Side
+from matching.layout import CHILDREN, KEY_NONE, Book
+from matching.rows import child_at, half_at, level_at, node_at
+from matching.vocabulary import NO_SLOT
 
 _BITS = 6
 _DIGIT = 63
@@ -25,14 +27,14 @@ _ONE = np.int64(1)
 
 
 @kernel
-def key_of(side: int, price: int, tick: int) -> int:
-    """Return where `price` ranks in its half: the lower the key, the better the price."""
+def key_of(kind: int, price: int, tick: int) -> int:
+    """Return where `price` ranks in a half of this kind (0 to 3): the lower the key, the sooner."""
     ticks = price if tick == 1 else price // tick
-    return ticks if side == Side.SELL else ~ticks
+    return ticks if ((kind ^ (kind >> 1)) & 1) == 1 else ~ticks
 
 
 @kernel
-def take_node(book: Book, parent: int, digit: int) -> int:
+def take_node(book: Book, parent: int, digit: int, height: int) -> int:
     """Take a node from the pool, and hang it under `parent` at `digit`."""
     counts = book.counts[0]
     node = counts.nodes_free
@@ -40,11 +42,12 @@ def take_node(book: Book, parent: int, digit: int) -> int:
         node = counts.nodes_used
         counts.nodes_used = node + 1
     else:
-        counts.nodes_free = book.nodes[node].parent
-    here = book.nodes[node]
+        counts.nodes_free = node_at(book, node).parent
+    here = node_at(book, node)
     here.occupied = 0
     here.parent = parent
     here.digit = digit
+    here.height = height
     if parent != NO_SLOT:
         hang(book, parent, digit, node)
     return node
@@ -53,30 +56,42 @@ def take_node(book: Book, parent: int, digit: int) -> int:
 @kernel
 def hang(book: Book, node: int, digit: int, child: int) -> None:
     """Make `child` the child of `node` at `digit`."""
-    book.children[node, digit] = child
-    book.nodes[node].occupied |= _ONE << digit
+    book.children[np.uint64(CHILDREN * node + digit)] = child
+    node_at(book, node).occupied |= _ONE << digit
+
+
+@kernel
+def has_child(book: Book, node: int, digit: int) -> bool:
+    """Tell whether `node` has a child at `digit`."""
+    return (node_at(book, node).occupied >> digit) & _ONE != 0
+
+
+@kernel
+def first_child(book: Book, node: int) -> int:
+    """Return the child of a node that ranks first."""
+    return child_at(book, node, lowest_bit(node_at(book, node).occupied))
 
 
 @kernel
 def free_node(book: Book, node: int) -> None:
     """Give an empty node back to the pool."""
     counts = book.counts[0]
-    book.nodes[node].parent = counts.nodes_free
+    node_at(book, node).parent = counts.nodes_free
     counts.nodes_free = node
 
 
 @kernel
 def leaf_for(book: Book, half_index: int, key: int) -> int:
     """Return the leaf that covers `key`, growing the tree upward and downward as needed."""
-    half = book.halves[half_index]
+    half = half_at(book, half_index)
     if half.root == NO_SLOT:
-        half.root = take_node(book, NO_SLOT, 0)
+        half.root = take_node(book, NO_SLOT, 0, 0)
         half.height = 0
         half.prefix = key >> _BITS
     while key >> (_BITS * (half.height + 1)) != half.prefix:
-        root = take_node(book, NO_SLOT, 0)
+        root = take_node(book, NO_SLOT, 0, half.height + 1)
         digit = half.prefix & _DIGIT
-        below = book.nodes[half.root]
+        below = node_at(book, half.root)
         below.parent = root
         below.digit = digit
         hang(book, root, digit, half.root)
@@ -86,26 +101,26 @@ def leaf_for(book: Book, half_index: int, key: int) -> int:
     node = half.root
     for height in range(half.height, 0, -1):
         digit = (key >> (_BITS * height)) & _DIGIT
-        child = book.children[node, digit]
-        node = take_node(book, node, digit) if child == NO_SLOT else child
-    half.leaf = node
-    half.leaf_prefix = key >> _BITS
+        node = (
+            child_at(book, node, digit)
+            if has_child(book, node, digit)
+            else take_node(book, node, digit, height - 1)
+        )
     return node
 
 
 @kernel
-def level_at(book: Book, half_index: int, key: int) -> int:
-    """Return the level at `key`, making it if no order stands there. O(1) near the leaf touched last."""
-    half = book.halves[half_index]
-    leaf = half.leaf
-    if leaf == NO_SLOT or half.leaf_prefix != key >> _BITS:
-        leaf = leaf_for(book, half_index, key)
-    level = book.children[leaf, key & _DIGIT]
-    return make_level(book, half_index, leaf, key) if level == NO_SLOT else level
+def level_for(book: Book, half_index: int, key: int, price: int) -> int:
+    """Return the level at `key`, making it if no order stands there."""
+    leaf = leaf_for(book, half_index, key)
+    digit = key & _DIGIT
+    if has_child(book, leaf, digit):
+        return child_at(book, leaf, digit)
+    return make_level(book, half_index, leaf, key, price)
 
 
 @kernel
-def make_level(book: Book, half_index: int, leaf: int, key: int) -> int:
+def make_level(book: Book, half_index: int, leaf: int, key: int, price: int) -> int:
     """Take a level from the pool and hang it under `leaf`; it may become the best one."""
     counts = book.counts[0]
     level = counts.levels_free
@@ -113,18 +128,20 @@ def make_level(book: Book, half_index: int, leaf: int, key: int) -> int:
         level = counts.levels_used
         counts.levels_used = level + 1
     else:
-        counts.levels_free = book.levels[level].first
-    here = book.levels[level]
+        counts.levels_free = level_at(book, level).first
+    here = level_at(book, level)
     here.key = key
+    here.price = price
     here.quantity = 0
     here.first = NO_SLOT
     here.last = NO_SLOT
     here.orders = 0
     here.node = leaf
+    here.half = half_index
     hang(book, leaf, key & _DIGIT, level)
-    half = book.halves[half_index]
+    half = half_at(book, half_index)
     half.levels += 1
-    if half.best == NO_SLOT or key < half.best_key:
+    if key < half.best_key:
         half.best = level
         half.best_key = key
     return level
@@ -133,20 +150,17 @@ def make_level(book: Book, half_index: int, leaf: int, key: int) -> int:
 @kernel
 def drop_level(book: Book, half_index: int, level: int) -> None:
     """Take an empty level out of its half, and find the next best if it was the best."""
-    half = book.halves[half_index]
-    here = book.levels[level]
+    half = half_at(book, half_index)
+    here = level_at(book, level)
     node = here.node
     digit = here.key & _DIGIT
     while True:
-        book.children[node, digit] = NO_SLOT
-        inner = book.nodes[node]
+        inner = node_at(book, node)
         inner.occupied &= ~(_ONE << digit)
         if inner.occupied != 0:
             break
         digit = inner.digit
         parent = inner.parent
-        if node == half.leaf:
-            half.leaf = NO_SLOT
         free_node(book, node)
         node = parent
         if node == NO_SLOT:
@@ -166,16 +180,12 @@ def find_best(book: Book, half_index: int, node: int) -> None:
 
     Everything left of the old best is empty, so the lowest bit of `node` leads to the new best.
     """
-    half = book.halves[half_index]
+    half = half_at(book, half_index)
     if node == NO_SLOT:
         half.best = NO_SLOT
+        half.best_key = KEY_NONE
         return
-    height = half.height
-    above = book.nodes[node].parent
-    while above != NO_SLOT:
-        above = book.nodes[above].parent
-        height -= 1
-    for _ in range(height + 1):
-        node = book.children[node, lowest_bit(book.nodes[node].occupied)]
+    for _ in range(node_at(book, node).height + 1):
+        node = first_child(book, node)
     half.best = node
-    half.best_key = book.levels[node].key
+    half.best_key = level_at(book, node).key

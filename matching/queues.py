@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from matching.ids import forget, remember
 from matching.kernel import kernel
 from matching.layout import Book
-from matching.levels import drop_level, key_of, level_at
-from matching.places import forget, remember
+from matching.levels import drop_level, level_for
+from matching.rows import half_at, level_at, order_at
 from matching.vocabulary import NO_SLOT
 
 
@@ -18,7 +19,7 @@ def take_slot(book: Book) -> int:
         slot = counts.orders_used
         counts.orders_used = slot + 1
     else:
-        counts.orders_free = book.orders[slot].behind
+        counts.orders_free = order_at(book, slot).behind
     return slot
 
 
@@ -26,54 +27,60 @@ def take_slot(book: Book) -> int:
 def free_slot(book: Book, slot: int) -> None:
     """Give a slot back. What stood there stays readable until the slot is taken again."""
     counts = book.counts[0]
-    book.orders[slot].leaves = 0
-    book.orders[slot].behind = counts.orders_free
+    order_at(book, slot).leaves = 0
+    order_at(book, slot).behind = counts.orders_free
     counts.orders_free = slot
 
 
 @kernel
-def join(book: Book, slot: int) -> None:
-    """Let the order in `slot` rest: last in the queue at its price, known by its id."""
-    order = book.orders[slot]
-    half_index = 2 * order.instrument + order.side
-    key = key_of(order.side, order.price, book.markets[order.instrument].tick)
-    level = level_at(book, half_index, key)
-    here = book.levels[level]
+def join(book: Book, slot: int, half_index: int, key: int, price: int) -> None:
+    """Let the order in `slot` stand in a half: last in the queue at this price."""
+    level = level_for(book, half_index, key, price)
+    here = level_at(book, level)
+    order = order_at(book, slot)
     order.level = level
     order.ahead = here.last
     order.behind = NO_SLOT
-    if here.last == NO_SLOT:
-        here.first = slot
-    else:
-        book.orders[here.last].behind = slot
+    book.orders[here.last].behind = slot
+    first = here.first
+    here.first = slot if first == NO_SLOT else first
     here.last = slot
     here.orders += 1
     here.quantity += order.leaves
-    book.halves[half_index].orders += 1
-    book.counts[0].open_orders += 1
-    remember(book.places, order.id, slot)
+    half_at(book, half_index).orders += 1
 
 
 @kernel
 def leave(book: Book, slot: int) -> None:
-    """Take a resting order out of its queue, wherever in it the order stands, and free its slot."""
-    order = book.orders[slot]
-    half_index = 2 * order.instrument + order.side
+    """Take an order out of its queue, wherever in it the order stands; it is still open, and known."""
+    order = order_at(book, slot)
     level = order.level
-    here = book.levels[level]
-    if order.ahead == NO_SLOT:
-        here.first = order.behind
-    else:
-        book.orders[order.ahead].behind = order.behind
-    if order.behind == NO_SLOT:
-        here.last = order.ahead
-    else:
-        book.orders[order.behind].ahead = order.ahead
+    here = level_at(book, level)
+    ahead = order.ahead
+    behind = order.behind
+    book.orders[ahead].behind = behind
+    book.orders[behind].ahead = ahead
+    first = here.first
+    last = here.last
+    here.first = behind if ahead == NO_SLOT else first
+    here.last = ahead if behind == NO_SLOT else last
     here.orders -= 1
     here.quantity -= order.leaves
-    book.halves[half_index].orders -= 1
-    book.counts[0].open_orders -= 1
-    forget(book.places, order.id, slot)
+    half_index = here.half
+    half_at(book, half_index).orders -= 1
     if here.orders == 0:
         drop_level(book, half_index, level)
-    free_slot(book, slot)
+
+
+@kernel
+def open_up(book: Book, slot: int) -> None:
+    """Count an order among the open ones, and know it by its id."""
+    book.counts[0].open_orders += 1
+    remember(book, slot)
+
+
+@kernel
+def close(book: Book, slot: int) -> None:
+    """Know an order no longer: it has left its queue for good, or enters the book anew."""
+    book.counts[0].open_orders -= 1
+    forget(book, slot)

@@ -1,9 +1,13 @@
 """The rules of the market in plain Python: what the kernels must equal, event by event.
 
-Read this file to learn what the book does, and `matching.batch` to learn how it does it fast.
-Nothing here is clever: a half of a book is one sorted list of orders, best first; every deed yields
-the events that it causes. A new order type, instruction or phase is first told here.
+Read this file to learn what may be asked of the book and what comes of it; then
+`matching.reference_trading` (how orders meet, and what triggers stops), `matching.reference_faults`
+(what is refused) and `matching.reference_orders` (what an order is, and who goes first). How it is
+done fast stands in `matching.batch`. Nothing here is clever: a half of a book is one sorted list of
+orders, best first; every deed yields the events that it causes. A new order type, instruction or
+phase is first told here.
 
+>>> from matching.vocabulary import EventKind, Side
 >>> book = ReferenceBook([Market(tick=1)])
 >>> ask = Command(order=1, price=101, quantity=3, instrument=0, member=7, group=7, side=Side.SELL)
 >>> bid = Command(order=2, price=102, quantity=4, instrument=0, member=8, group=8, side=Side.BUY)
@@ -15,131 +19,65 @@ the events that it causes. A new order type, instruction or phase is first told 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import count, groupby
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
-import numpy as np
-from sortedcontainers import SortedKeyList
-
+from matching.reference_faults import (
+    fault_as_written,
+    fault_of_display,
+    fault_of_market,
+    fault_of_mass_cancel,
+    fault_of_notional,
+    fault_of_phase,
+    fault_of_replacement,
+)
+from matching.reference_orders import (
+    OWNER,
+    STOP_TYPES,
+    Book,
+    Command,
+    Event,
+    Market,
+    Order,
+    commands_from,
+    events_from,
+    phase_told,
+    price_of,
+    refusal,
+    slices_of,
+    stop_price_of,
+    told,
+    with_used_fields,
+)
+from matching.reference_trading import Trading
 from matching.vocabulary import (
-    NO_SLOT,
-    NOTIONAL_MAX,
-    PRICE_MAX,
-    QUANTITY_MAX,
+    BOTH_SIDES,
+    EVERY,
+    SLICES_OPEN_MAX,
     CommandKind,
     EventKind,
     OrderType,
     Phase,
     RejectReason,
-    Side,
     TimeInForce,
 )
 
-TIMES_IN_FORCE = (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC)
-"""How long an order may ask to rest."""
-
-OWNER = NO_SLOT
-"""The member of a cancel that is asked in the owner's name, whoever that is."""
-
-
-class Command(NamedTuple):
-    """What is asked of the book: a row of `matching.layout.COMMAND`, field by field."""
-
-    order: int = 0
-    price: int = 0
-    quantity: int = 0
-    instrument: int = 0
-    member: int = OWNER
-    group: int = 0
-    kind: int = CommandKind.NEW
-    side: int = Side.BUY
-    type: int = OrderType.LIMIT
-    time_in_force: int = TimeInForce.GTC
-    subsidised: int = 0
+__all__ = [
+    "OWNER",
+    "Book",
+    "Command",
+    "Event",
+    "Market",
+    "Order",
+    "ReferenceBook",
+    "commands_from",
+    "events_from",
+    "refusal",
+]
 
 
-class Event(NamedTuple):
-    """What has happened: a row of `matching.layout.EVENT`, but for the slots, which are no rule."""
-
-    order: int
-    maker_order: int
-    price: int
-    quantity: int
-    leaves: int
-    maker_leaves: int
-    command: int
-    instrument: int
-    kind: int
-    side: int
-    reason: int
-
-
-class Market(NamedTuple):
-    """What the book knows of an instrument: the tick size in hao, and what the market is doing."""
-
-    tick: int = 1
-    phase: int = Phase.CONTINUOUS
-
-
-@dataclass(eq=False)
-class Order:
-    """A member's intent: what he asked, what of it is still open, and when it entered."""
-
-    id: int
-    price: int
-    quantity: int
-    leaves: int
-    instrument: int
-    member: int
-    group: int
-    side: int
-    time_in_force: int
-    subsidised: bool
-    entry: int
-    """Counts the accepted orders: of two at one price, the lower entry goes first."""
-
-
-class Book(NamedTuple):
-    """One instrument's resting orders: each half sorted, best price first, then first come."""
-
-    bids: SortedKeyList
-    asks: SortedKeyList
-
-    def half(self, side: int) -> SortedKeyList:
-        """Return the half in which orders of this side rest."""
-        return self.asks if side == Side.SELL else self.bids
-
-
-def priority(order: Order) -> tuple[int, int]:
-    """Return an order's rank in its half, lowest first: better price, then earlier entry."""
-    return (order.price if order.side == Side.SELL else -order.price, order.entry)
-
-
-def reaches(taker: Order, maker: Order) -> bool:
-    """Tell whether the taker's limit allows the maker's price."""
-    return taker.price >= maker.price if taker.side == Side.BUY else taker.price <= maker.price
-
-
-def are_related(one: Order, other: Order) -> bool:
-    """Tell whether a subsidised buy and a sell of its own group would meet."""
-    buy = one if one.side == Side.BUY else other
-    return buy.subsidised and one.group == other.group
-
-
-class ReferenceBook:
-    """The resting orders of all instruments, and everything that may be done to them.
-
-    `markets` tells each instrument's tick and phase. A deed costs O(log n) of the orders at rest.
-    """
-
-    def __init__(self, markets: Iterable[Market]) -> None:
-        """Open a book without orders for each of `markets`."""
-        self.markets = list(markets)
-        self.books = [Book(SortedKeyList(key=priority), SortedKeyList(key=priority)) for _ in self.markets]
-        self.resting: dict[int, Order] = {}
-        self.entries = count(1)
+class ReferenceBook(Trading):
+    """The open orders of all instruments, and everything that may be asked about them."""
 
     # --- what may be asked ---------------------------------------------------------------------
 
@@ -152,141 +90,231 @@ class ReferenceBook:
         return [event for row, command in enumerate(commands) for event in self.apply(command, row)]
 
     def obey(self, command: Command) -> Iterator[Event]:
-        """Do one command. Each sort of command has its method."""
-        if command.kind == CommandKind.NEW:
-            yield from self.enter(command)
-        elif command.kind == CommandKind.CANCEL:
-            yield from self.cancel(command)
-        elif command.kind == CommandKind.END_DAY:
-            yield from self.end_day()
-        else:
-            yield refusal(command, RejectReason.UNKNOWN_KIND)
+        """Do one command: first what its time brings, then what it asks, then what that triggers."""
+        self.clock = max(self.clock, command.time)
+        yield from self.expire()
+        yield from self.do(command)
+        yield from self.trigger()
+
+    def do(self, command: Command) -> Iterator[Event]:
+        """Do what a command asks. Each sort of command has its method."""
+        match command.kind:
+            case CommandKind.NEW:
+                return self.enter(command)
+            case CommandKind.CANCEL:
+                return self.cancel(command)
+            case CommandKind.REDUCE:
+                return self.reduce(command)
+            case CommandKind.REPLACE:
+                return self.replace(command)
+            case CommandKind.MASS_CANCEL:
+                return self.mass_cancel(command)
+            case CommandKind.PHASE:
+                return self.change_phase(command)
+            case CommandKind.CLOCK:
+                return iter(())
+            case CommandKind.END_DAY:
+                return self.end_day()
+            case _:
+                return iter((refusal(command, RejectReason.UNKNOWN_KIND),))
 
     def enter(self, command: Command) -> Iterator[Event]:
-        """Take a new order: refuse it, or accept it, let it trade, let the rest stand or end."""
+        """Take a new order: refuse it, or accept it, and park it or let it enter the book."""
         reason = self.fault_of(command)
         if reason != RejectReason.NONE:
             yield refusal(command, reason)
             return
         order = self.order_from(command)
-        yield told(order, EventKind.ACCEPTED, order.quantity, leaves=order.leaves)
-        barred = yield from self.cross(order)
-        if order.leaves == 0:
-            return
-        if barred:
-            yield from self.end(order, EventKind.CANCELLED, RejectReason.RELATED_PARTY)
-        elif order.time_in_force == TimeInForce.IOC:
-            yield from self.end(order, EventKind.CANCELLED)
+        yield told(order, EventKind.ACCEPTED, order.quantity)
+        if order.type in STOP_TYPES:
+            self.wait(order)
         else:
-            self.rest(order)
+            yield from self.arrive(order)
 
     def cancel(self, command: Command) -> Iterator[Event]:
-        """Take an order back. Nobody learns of another member's orders: they are unknown to him."""
-        order = self.resting.get(command.order)
-        if order is None or command.member not in (OWNER, order.member):
+        """Take an order back: what is open of it is cancelled."""
+        order = self.order_meant(command)
+        if order is None:
+            yield refusal(command, RejectReason.UNKNOWN_ORDER)
+        else:
+            yield from self.end(order, EventKind.CANCELLED)
+
+    def reduce(self, command: Command) -> Iterator[Event]:
+        """Take lots off what is open of an order, which keeps its place. All or more is a cancel."""
+        order = self.order_meant(command)
+        if order is None:
+            yield refusal(command, RejectReason.UNKNOWN_ORDER)
+        elif command.quantity <= 0:
+            yield refusal(command, RejectReason.QUANTITY_NOT_POSITIVE)
+        elif command.quantity >= order.leaves:
+            yield from self.end(order, EventKind.CANCELLED)
+        else:
+            self.resize(order, order.quantity - command.quantity)
+            yield told(order, EventKind.REDUCED, order.quantity)
+
+    def replace(self, command: Command) -> Iterator[Event]:
+        """Give an order a new price, total or stop price. It keeps its place, or enters the book again."""
+        order = self.order_meant(command)
+        if order is None:
             yield refusal(command, RejectReason.UNKNOWN_ORDER)
             return
-        yield from self.end(order, EventKind.CANCELLED)
+        reason = fault_of_replacement(command, order, self.markets[order.instrument])
+        if reason == RejectReason.NONE and command.quantity <= order.filled:
+            yield from self.end(order, EventKind.CANCELLED)
+            return
+        reason = reason or self.fault_of_replaced(command, order)
+        if reason != RejectReason.NONE:
+            yield refusal(command, reason)
+            return
+        was_price = order.price
+        keeps_place = self.keeps_place(command, order)
+        if not keeps_place:
+            self.leave(order)
+        order.price = command.price or order.price
+        if order.is_parked:
+            order.stop_price = command.stop_price or order.stop_price
+        self.resize(order, command.quantity)
+        order.slices = slices_of(order.display_quantity, order.quantity)
+        yield told(order, EventKind.REPLACED, order.quantity)._replace(was_price=was_price)
+        if keeps_place:
+            return
+        if order.is_parked:
+            self.wait(order)
+        else:
+            yield from self.arrive(order)
+
+    def keeps_place(self, command: Command, order: Order) -> bool:
+        """Tell whether an order keeps its place when it is replaced as `command` says.
+
+        A parked one does at the same stop price; a resting one at the same price, if it does not grow.
+        """
+        if order.is_parked:
+            return command.stop_price in (0, order.stop_price)
+        return command.price in (0, order.price) and command.quantity <= order.quantity
+
+    def mass_cancel(self, command: Command) -> Iterator[Event]:
+        """Cancel the open orders of a member, of an instrument, of a side; or of all of them."""
+        reason = fault_of_mass_cancel(command, self.markets)
+        if reason != RejectReason.NONE:
+            yield refusal(command, reason)
+            return
+        for instrument in self.instruments_meant(command):
+            for order in self.all_orders_of(instrument):
+                is_members = command.member in (EVERY, order.member)
+                if is_members and command.side in (BOTH_SIDES, order.side):
+                    yield from self.end(order, EventKind.CANCELLED)
 
     def end_day(self) -> Iterator[Event]:
-        """End the trading day: every DAY order that rests expires.
+        """End the trading day: every DAY order expires, in the order of a mass cancel."""
+        for instrument in range(len(self.markets)):
+            yield from self.end_day_of(instrument)
 
-        Instrument by instrument, bids before asks, each half in its priority.
-        """
-        for book in self.books:
-            for order in (*book.bids, *book.asks):
-                if order.time_in_force == TimeInForce.DAY:
-                    yield from self.end(order, EventKind.EXPIRED)
+    def end_day_of(self, instrument: int) -> Iterator[Event]:
+        """Let one instrument's DAY orders expire."""
+        for order in self.all_orders_of(instrument):
+            if order.time_in_force == TimeInForce.DAY:
+                yield from self.end(order, EventKind.EXPIRED)
+
+    def change_phase(self, command: Command) -> Iterator[Event]:
+        """Set the phase of an instrument or of all, and the reference price if one is given."""
+        reason = fault_of_phase(command, self.markets)
+        if reason != RejectReason.NONE:
+            yield refusal(command, reason)
+            return
+        for instrument in self.instruments_meant(command):
+            market = self.markets[instrument]
+            market = market._replace(phase=command.phase, reference=command.price or market.reference)
+            self.markets[instrument] = market
+            yield phase_told(instrument, market)
+            if market.phase == Phase.CLOSED:
+                yield from self.end_day_of(instrument)
+
+    # --- whom a command means ------------------------------------------------------------------
+
+    def order_meant(self, command: Command) -> Order | None:
+        """Return the open order. Nobody learns of another member's orders: they are unknown to him."""
+        order = self.open.get(command.order)
+        if order is None or command.member not in (OWNER, order.member):
+            return None
+        return order
+
+    def instruments_meant(self, command: Command) -> list[int]:
+        """Return the instrument, or all of them."""
+        return list(range(len(self.markets))) if command.instrument == EVERY else [command.instrument]
+
+    def all_orders_of(self, instrument: int) -> list[Order]:
+        """Return an instrument's open orders: bids, asks, parked buys, parked sells, each in its priority."""
+        return [order for queue in self.books[instrument] for order in queue]
 
     # --- what is refused -----------------------------------------------------------------------
 
     def fault_of(self, command: Command) -> RejectReason:
         """Return why a new order is refused, or NONE. Of several reasons the first is told."""
-        if not 0 <= command.instrument < len(self.markets):
-            return RejectReason.UNKNOWN_INSTRUMENT
-        market = self.markets[command.instrument]
-        ladder = (
-            (RejectReason.UNKNOWN_SIDE, command.side not in (Side.BUY, Side.SELL)),
-            (RejectReason.UNKNOWN_TYPE, command.type != OrderType.LIMIT),
-            (RejectReason.UNKNOWN_TIME_IN_FORCE, command.time_in_force not in TIMES_IN_FORCE),
-            (RejectReason.PRICE_NOT_POSITIVE, command.price <= 0),
-            (RejectReason.PRICE_TOO_LARGE, command.price > PRICE_MAX),
-            (RejectReason.PRICE_OFF_TICK, command.price % market.tick != 0),
-            (RejectReason.QUANTITY_NOT_POSITIVE, command.quantity <= 0),
-            (RejectReason.QUANTITY_TOO_LARGE, command.quantity > QUANTITY_MAX),
-            (RejectReason.NOTIONAL_TOO_LARGE, command.price * command.quantity > NOTIONAL_MAX),
-            (RejectReason.INSTRUMENT_NOT_OPEN, market.phase != Phase.CONTINUOUS),
-            (RejectReason.ORDER_NOT_POSITIVE, command.order <= 0),
-            (RejectReason.DUPLICATE_ORDER, command.order in self.resting),
+        reason = fault_as_written(command, self.markets, self.clock)
+        if reason != RejectReason.NONE:
+            return reason
+        reason = fault_of_market(self.markets[command.instrument])
+        if reason != RejectReason.NONE:
+            return reason
+        if command.order <= 0:
+            return RejectReason.ORDER_NOT_POSITIVE
+        if command.order in self.open:
+            return RejectReason.DUPLICATE_ORDER
+        is_posted = command.post_only and command.type == OrderType.LIMIT
+        if is_posted and self.would_cross(command.instrument, command.side, command.price):
+            return RejectReason.POST_ONLY_WOULD_CROSS
+        if with_used_fields(command).display_quantity and self.slices_open() > SLICES_OPEN_MAX:
+            return RejectReason.BOOK_FULL
+        return RejectReason.NONE
+
+    def slices_open(self) -> int:
+        """Return into how many slices all open icebergs may fall."""
+        return sum(order.slices for order in self.open.values())
+
+    def fault_of_replaced(self, command: Command, order: Order) -> RejectReason:
+        """Return why the order that `command` would make of `order` is refused, or NONE."""
+        price = command.price or order.price
+        reason = fault_of_notional(price, command.quantity) or fault_of_display(
+            order.display_quantity, command.quantity
         )
-        return next((reason for reason, is_so in ladder if is_so), RejectReason.NONE)
+        if reason != RejectReason.NONE:
+            return reason
+        is_posted = order.post_only and not order.is_parked
+        if is_posted and self.would_cross(order.instrument, order.side, price):
+            return RejectReason.POST_ONLY_WOULD_CROSS
+        grows = slices_of(order.display_quantity, command.quantity) > order.slices
+        if grows and self.slices_open() > SLICES_OPEN_MAX:
+            return RejectReason.BOOK_FULL
+        return RejectReason.NONE
 
-    # --- how orders meet -----------------------------------------------------------------------
-
-    def cross(self, taker: Order) -> Generator[Event, None, bool]:
-        """Let the taker meet the other half, best price first, first come first served.
-
-        Returns whether it was barred. A subsidised buy never trades with a sell of its own group:
-        the buy is cancelled, whoever came first. A taking buy is stopped; a resting buy goes, and
-        the taking sell meets the next.
-        """
-        opposite = self.books[taker.instrument].half(other_side(taker.side))
-        while taker.leaves > 0 and opposite and reaches(taker, opposite[0]):
-            maker = opposite[0]
-            if not are_related(taker, maker):
-                yield from self.trade(taker, maker)
-            elif taker.side == Side.BUY:
-                return True
-            else:
-                yield from self.end(maker, EventKind.CANCELLED, RejectReason.RELATED_PARTY)
-        return False
-
-    def trade(self, taker: Order, maker: Order) -> Iterator[Event]:
-        """Trade what both have open, at the maker's price."""
-        quantity = min(taker.leaves, maker.leaves)
-        taker.leaves -= quantity
-        maker.leaves -= quantity
-        yield told(taker, EventKind.TRADED, quantity, leaves=taker.leaves)._replace(
-            maker_order=maker.id, maker_leaves=maker.leaves, price=maker.price
-        )
-        if maker.leaves == 0:
-            self.leave(maker)
-
-    # --- how orders come and go ----------------------------------------------------------------
+    # --- what is taken -------------------------------------------------------------------------
 
     def order_from(self, command: Command) -> Order:
-        """Return the order that a sound command asks for, with an entry of its own."""
+        """Return the order that a sound command asks for, accepted behind all others."""
+        command = with_used_fields(command)
+        market = self.markets[command.instrument]
         return Order(
             id=command.order,
-            price=command.price,
+            price=price_of(command, market),
             quantity=command.quantity,
             leaves=command.quantity,
             instrument=command.instrument,
             member=command.member,
             group=command.group,
             side=command.side,
+            type=command.type,
             time_in_force=command.time_in_force,
             subsidised=command.subsidised != 0,
-            entry=next(self.entries),
+            post_only=command.post_only != 0,
+            self_trade=command.self_trade,
+            display_quantity=command.display_quantity,
+            minimum_quantity=command.minimum_quantity,
+            slices=slices_of(command.display_quantity, command.quantity),
+            stop_price=stop_price_of(command, market),
+            trail=command.trail,
+            expires_at=command.expires_at,
+            accepted=next(self.accepted),
         )
-
-    def rest(self, order: Order) -> None:
-        """Let an order stand in its half, behind those at its price that entered before it."""
-        self.books[order.instrument].half(order.side).add(order)
-        self.resting[order.id] = order
-
-    def leave(self, order: Order) -> None:
-        """Take an order, resting or just arrived, out of the book."""
-        if self.resting.get(order.id) is order:
-            self.books[order.instrument].half(order.side).remove(order)
-            del self.resting[order.id]
-
-    def end(self, order: Order, kind: EventKind, reason: RejectReason = RejectReason.NONE) -> Iterator[Event]:
-        """End an order that is still open, and tell how much of it was: CANCELLED or EXPIRED."""
-        quantity = order.leaves
-        self.leave(order)
-        order.leaves = 0
-        yield told(order, kind, quantity, leaves=0)._replace(reason=reason)
 
     # --- what can be seen ----------------------------------------------------------------------
 
@@ -294,59 +322,12 @@ class ReferenceBook:
         """Return the resting orders of one side, in priority order."""
         return list(self.books[instrument].half(side))
 
+    def parked_of(self, instrument: int, side: int) -> list[Order]:
+        """Return the parked orders of one side, in the order in which they would be triggered."""
+        return list(self.books[instrument].parked(side))
+
     def depth_of(self, instrument: int, side: int) -> list[tuple[int, int, int]]:
-        """Return (price in hao, lots, orders) of each level of one side, best price first."""
+        """Return (price in hao, lots shown, orders) of each level of one side, best price first."""
         levels = groupby(self.orders_of(instrument, side), key=lambda order: order.price)
-        leaves = [(price, [order.leaves for order in queue]) for price, queue in levels]
-        return [(price, sum(open_lots), len(open_lots)) for price, open_lots in leaves]
-
-
-def other_side(side: int) -> Side:
-    """Return whom a side trades with."""
-    return Side.BUY if side == Side.SELL else Side.SELL
-
-
-def told(order: Order, kind: EventKind, quantity: int, leaves: int) -> Event:
-    """Return what happened to one order, with no maker and no reason."""
-    return Event(
-        order=order.id,
-        maker_order=0,
-        price=order.price,
-        quantity=quantity,
-        leaves=leaves,
-        maker_leaves=0,
-        command=0,
-        instrument=order.instrument,
-        kind=kind,
-        side=order.side,
-        reason=RejectReason.NONE,
-    )
-
-
-def refusal(command: Command, reason: RejectReason) -> Event:
-    """Return that a command is refused: what it said comes back with the reason."""
-    return Event(
-        order=command.order,
-        maker_order=0,
-        price=command.price,
-        quantity=command.quantity,
-        leaves=0,
-        maker_leaves=0,
-        command=0,
-        instrument=command.instrument,
-        kind=EventKind.REJECTED,
-        side=command.side,
-        reason=reason,
-    )
-
-
-def commands_from(rows: np.ndarray) -> list[Command]:
-    """Return rows of `matching.layout.COMMAND` as plain commands."""
-    columns = (rows[name].tolist() for name in Command._fields)
-    return [Command(*row) for row in zip(*columns, strict=True)]
-
-
-def events_from(rows: np.ndarray) -> list[Event]:
-    """Return rows of `matching.layout.EVENT` as plain events."""
-    columns = (rows[name].tolist() for name in Event._fields)
-    return [Event(*row) for row in zip(*columns, strict=True)]
+        shown = [(price, [order.shown for order in queue]) for price, queue in levels]
+        return [(price, sum(lots), len(lots)) for price, lots in shown]

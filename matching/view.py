@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from matching.kernel import kernel, lowest_bit
-from matching.layout import Book
-from matching.levels import key_of
+from matching.layout import HALVES, PARKED, Book
+from matching.levels import first_child, has_child, key_of
+from matching.rows import child_at, half_at, level_at, market_at, node_at, order_at
 from matching.vocabulary import NO_SLOT, Side
 
 _BITS = 6
@@ -16,61 +17,55 @@ _DIGIT = 63
 @kernel
 def find_level(book: Book, half_index: int, key: int) -> int:
     """Return the level at `key`, or `NO_SLOT` where no order stands."""
-    half = book.halves[half_index]
+    half = half_at(book, half_index)
     if half.root == NO_SLOT or key >> (_BITS * (half.height + 1)) != half.prefix:
         return NO_SLOT
     node = half.root
     for height in range(half.height, -1, -1):
-        node = book.children[node, (key >> (_BITS * height)) & _DIGIT]
-        if node == NO_SLOT:
-            break
+        digit = (key >> (_BITS * height)) & _DIGIT
+        if not has_child(book, node, digit):
+            return NO_SLOT
+        node = child_at(book, node, digit)
     return node
 
 
 @kernel
 def level_quantity(book: Book, instrument: int, side: int, price: int) -> int:
-    """Return the lots open at one price of one side; 0 where no order stands."""
-    tick = book.markets[instrument].tick
-    level = find_level(book, 2 * instrument + side, key_of(side, price, tick))
-    return 0 if level == NO_SLOT else book.levels[level].quantity
-
-
-@kernel
-def price_of(book: Book, instrument: int, side: int, key: int) -> int:
-    """Return the price, in hao, that ranks at `key` in its half."""
-    ticks = key if side == Side.SELL else ~key
-    return ticks * book.markets[instrument].tick
+    """Return the lots shown at one price of one side; 0 where no order stands."""
+    tick = market_at(book, instrument).tick
+    level = find_level(book, HALVES * instrument + side, key_of(side, price, tick))
+    return 0 if level == NO_SLOT else level_at(book, level).quantity
 
 
 @kernel
 def next_level(book: Book, level: int) -> int:
     """Return the level behind `level` in its half, the next worse price, or `NO_SLOT`."""
-    node = book.levels[level].node
-    digit = book.levels[level].key & _DIGIT
+    node = level_at(book, level).node
+    digit = level_at(book, level).key & _DIGIT
     climbed = 0
     while True:
-        later = book.nodes[node].occupied & (np.int64(-1) << digit) & ~(np.int64(1) << digit)
+        later = node_at(book, node).occupied & (np.int64(-1) << digit) & ~(np.int64(1) << digit)
         if later != 0:
             break
-        digit = book.nodes[node].digit
-        node = book.nodes[node].parent
+        digit = node_at(book, node).digit
+        node = node_at(book, node).parent
         climbed += 1
         if node == NO_SLOT:
             return NO_SLOT
-    child = book.children[node, lowest_bit(later)]
+    child = child_at(book, node, lowest_bit(later))
     for _ in range(climbed):
-        child = book.children[child, lowest_bit(book.nodes[child].occupied)]
+        child = first_child(book, child)
     return child
 
 
 @kernel
-def walk_depth(book: Book, instrument: int, side: int, depth: np.ndarray) -> int:
-    """Fill `depth` rows of (price, quantity, orders) from the best price on; return how many."""
-    level = book.halves[2 * instrument + side].best
+def walk_depth(book: Book, half_index: int, depth: np.ndarray) -> int:
+    """Fill `depth` rows of (price, lots shown, orders) from the best price on; return how many."""
+    level = half_at(book, half_index).best
     count = 0
     while level != NO_SLOT and count < len(depth):
-        here = book.levels[level]
-        depth[count, 0] = price_of(book, instrument, side, here.key)
+        here = level_at(book, level)
+        depth[count, 0] = here.price
         depth[count, 1] = here.quantity
         depth[count, 2] = here.orders
         count += 1
@@ -79,29 +74,84 @@ def walk_depth(book: Book, instrument: int, side: int, depth: np.ndarray) -> int
 
 
 @kernel
-def walk_orders(book: Book, instrument: int, side: int, slots: np.ndarray) -> int:
-    """Fill `slots` with the resting orders of one side in priority order; return how many."""
-    level = book.halves[2 * instrument + side].best
+def walk_orders(book: Book, half_index: int, slots: np.ndarray) -> int:
+    """Fill `slots` with the orders of one half in priority order; return how many."""
+    level = half_at(book, half_index).best
     count = 0
     while level != NO_SLOT:
-        slot = book.levels[level].first
+        slot = level_at(book, level).first
         while slot != NO_SLOT:
             slots[count] = slot
             count += 1
-            slot = book.orders[slot].behind
+            slot = order_at(book, slot).behind
         level = next_level(book, level)
     return count
 
 
+OPEN_ORDER = np.dtype(
+    [
+        ("id", "<i8"),
+        ("price", "<i8"),
+        ("stop_price", "<i8"),
+        ("quantity", "<i8"),
+        ("leaves", "<i8"),
+        ("shown", "<i8"),
+        ("member", "<i4"),
+        ("group", "<i4"),
+        ("slot", "<i4"),
+        ("time_in_force", "u1"),
+        ("unused", "u1", (3,)),
+    ]
+)
+"""An open order as one looks at it: `leaves` counts an iceberg's hidden lots, `shown` does not; a
+parked order shows nothing, and has a stop price beside its limit or protection price."""
+
+
 def depth_of(book: Book, instrument: int, side: int, levels: int) -> np.ndarray:
-    """Return up to `levels` rows of (price in hao, lots, orders), best price first."""
-    depth = np.zeros((min(levels, int(book.halves[2 * instrument + side]["levels"])), 3), np.int64)
-    count = walk_depth(book, instrument, side, depth)
+    """Return up to `levels` rows of (price in hao, lots shown, orders), best price first."""
+    half_index = _half_of(book, instrument, side)
+    depth = np.zeros((min(levels, int(half_at(book, half_index)["levels"])), 3), np.int64)
+    count = walk_depth(book, half_index, depth)
     return depth[:count]
 
 
 def orders_of(book: Book, instrument: int, side: int) -> np.ndarray:
-    """Return the resting orders of one side (dtype `ORDER`), in priority order."""
-    slots = np.zeros(int(book.halves[2 * instrument + side]["orders"]), np.int32)
-    walk_orders(book, instrument, side, slots)
-    return book.orders[slots]
+    """Return the resting orders of one side (dtype `OPEN_ORDER`), in priority order."""
+    slots = _slots_of(book, _half_of(book, instrument, side))
+    rows, orders = _described(book, slots)
+    rows["price"] = book.levels["price"][orders["level"]]
+    rows["shown"] = orders["leaves"]
+    return rows
+
+
+def parked_of(book: Book, instrument: int, side: int) -> np.ndarray:
+    """Return the parked stops of one side (dtype `OPEN_ORDER`), in the order in which they trigger."""
+    slots = _slots_of(book, _half_of(book, instrument, side) + PARKED)
+    rows, orders = _described(book, slots)
+    rows["stop_price"] = book.levels["price"][orders["level"]]
+    rows["price"] = book.extras["price"][orders["extra"]]
+    return rows
+
+
+def _half_of(book: Book, instrument: int, side: int) -> int:
+    assert 0 <= instrument < len(book.markets), f"instrument: the book has none numbered {instrument}"
+    assert side in (Side.BUY, Side.SELL), f"side: {side} is neither BUY nor SELL"
+    return HALVES * instrument + side
+
+
+def _slots_of(book: Book, half_index: int) -> np.ndarray:
+    slots = np.zeros(int(half_at(book, half_index)["orders"]), np.int32)
+    walk_orders(book, half_index, slots)
+    return slots
+
+
+def _described(book: Book, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is told of any open order, and the orders' own rows."""
+    orders = book.orders[slots]
+    rows = np.zeros(len(slots), OPEN_ORDER)
+    for name in ("id", "quantity", "member", "group", "time_in_force"):
+        rows[name] = orders[name]
+    hidden = np.where(orders["extra"] == NO_SLOT, 0, book.extras["hidden"][orders["extra"]])
+    rows["leaves"] = orders["leaves"] + hidden
+    rows["slot"] = slots
+    return rows, orders

@@ -18,6 +18,18 @@ QUANTITY_MAX = 2**41
 """Largest quantity of one order, in lots: two thousand billion, above the 10**12 lots of a grant of
 10**18 tokens. Four million such orders at one price still sum within int64."""
 
+SLICES_MAX = 1_000
+"""Most slices that an iceberg may be shown in: its display quantity is at least a thousandth of it."""
+
+SLICES_OPEN_MAX = 2**20
+"""Most slices of all open icebergs: one command could use them all up, and room for it is always kept."""
+
+EVERY = NO_SLOT
+"""The instrument or the member of a command that means all of them, or whoever owns the order."""
+
+BOTH_SIDES = 255
+"""The side of a mass cancel that means both."""
+
 NOTIONAL_MAX = 2**61
 """Largest price x quantity of one order, in hao. Leaves two bits of int64 for fees and for sums of a hold."""
 
@@ -33,21 +45,50 @@ class OrderType(IntEnum):
     """How an order finds its price."""
 
     LIMIT = 0
+    MARKET = 1
+    STOP = 2
+    STOP_LIMIT = 3
+    TRAILING_STOP = 4
 
 
 class TimeInForce(IntEnum):
-    """How long an order may rest. DAY ends with the trading day."""
+    """How long an order may rest.
+
+    GTD ends at its own time, DAY with the trading day. IOC trades at once what it can and never
+    rests; FOK trades all at once or nothing.
+    """
 
     GTC = 0
+    GTD = 1
     DAY = 2
     IOC = 3
+    FOK = 4
+
+
+class SelfTrade(IntEnum):
+    """What is done where a taker would meet an order of its own group; the taker's mode rules."""
+
+    NONE = 0
+    CANCEL_TAKER = 1
+    CANCEL_MAKER = 2
+    CANCEL_BOTH = 3
+    DECREMENT = 4
 
 
 class CommandKind(IntEnum):
-    """What is asked. ACT stands for an act of an operator or of the venue, carried beside the batch."""
+    """What is asked.
+
+    CLOCK tells nothing but the time, so that what is due expires in a quiet market too. ACT stands
+    for an act of an operator or of the venue, carried beside the batch.
+    """
 
     NEW = 0
     CANCEL = 1
+    REDUCE = 2
+    REPLACE = 3
+    MASS_CANCEL = 4
+    PHASE = 5
+    CLOCK = 6
     ACT = 7
     END_DAY = 8
 
@@ -59,9 +100,15 @@ class EventKind(IntEnum):
     REJECTED = 1
     TRADED = 2
     CANCELLED = 3
+    REDUCED = 4
+    REPLACED = 5
+    TRIGGERED = 6
     EXPIRED = 7
+    PHASE_CHANGED = 8
     KNOWN = 10
     """The client order id is known: nothing was done, and the order's state now is told again."""
+    MASS_CANCELLED = 11
+    """A member's mass cancel is done; its `quantity` is how many orders it cancelled. The venue's only."""
 
 
 class OrderState(IntEnum):
@@ -106,7 +153,8 @@ class RejectReason(IntEnum):
     """Why a command was refused. A value, never an exception; the name is the message.
 
     1 to 19: the command as it is written. 20 to 39: who asks, and for what. 40 to 59: money and
-    programmes. 60 to 79: the session. `NONE` stands where nothing was refused.
+    programmes. 60 to 79: the session. 80 to 99: the book, as it stands. `NONE` stands where nothing
+    was refused.
     """
 
     NONE = 0
@@ -124,6 +172,11 @@ class RejectReason(IntEnum):
     DUPLICATE_ORDER = 12
     QUANTITY_TOO_LARGE = 13
     ORDER_NOT_POSITIVE = 14
+    STOP_PRICE_INVALID = 15
+    TRAIL_INVALID = 16
+    EXPIRY_INVALID = 17
+    DISPLAY_QUANTITY_INVALID = 18
+    MINIMUM_QUANTITY_INVALID = 19
     UNKNOWN_INSTRUMENT = 20
     UNKNOWN_MEMBER = 21
     UNKNOWN_ORDER = 22
@@ -155,3 +208,11 @@ class RejectReason(IntEnum):
     NOT_AUTHENTICATED = 62
     CLOCK_AHEAD = 63
     REPORTS_DROPPED = 64
+    NO_PROTECTION_PRICE = 80
+    POST_ONLY_WOULD_CROSS = 81
+    INSTRUCTIONS_CONFLICT = 82
+    UNKNOWN_SELF_TRADE = 83
+    UNKNOWN_PHASE = 84
+    SELF_TRADE = 85
+    NOT_FILLABLE = 86
+    BOOK_FULL = 87

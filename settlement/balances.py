@@ -119,23 +119,11 @@ def settle_sell(ledger: Ledger, slot: int, proceeds: int, quantity: int) -> None
 
 
 @kernel
-def release_buy(ledger: Ledger, slot: int) -> None:
-    """Give back what is left of a buy's hold."""
-    stake = ledger.stakes[slot]
-    money = ledger.accounts[stake.money]
-    money.held -= stake.held
-    money.available += stake.held
-    stake.held = 0
-
-
-@kernel
-def release_sell(ledger: Ledger, slot: int) -> None:
-    """Give back what is left of a sell's hold."""
-    stake = ledger.stakes[slot]
-    credit = ledger.accounts[stake.credits]
-    credit.held -= stake.held
-    credit.available += stake.held
-    stake.held = 0
+def keep_held(account: Row, stake: Row, held: int) -> None:
+    """Give back what an order holds beyond `held`."""
+    account.held += held - stake.held
+    account.available += stake.held - held
+    stake.held = held
 
 
 @kernel

@@ -95,6 +95,8 @@ USAGE = np.dtype([("money", "<i8"), ("lots", "<i8"), ("programme", "<i4"), ("gro
 
 STAKE = np.dtype(
     [
+        ("price", "<i8"),
+        ("filled", "<i8"),
         ("held", "<i8"),
         ("fees", "<i8"),
         ("maker_gross", "<i8"),
@@ -120,9 +122,10 @@ STAKE = np.dtype(
 )
 """What an order has at stake; one row beside each row of the book's orders, at the same slot.
 
-`held` of money (a buy) or credits (a sell); gross amounts apart as maker and as taker; `subsidy_max` is
-S of the programme's rule, `cover` the subsidised lots still to come, `covered_price` min(limit, C), and
-C the list price and its ceiling. `maker_fee`, `taker_fee` and `rate` are basis points, fixed at entry."""
+`price` is its limit, and `filled` the lots that it has traded. `held` is of money (a buy) or credits (a
+sell); gross amounts stand apart as maker and as taker; `subsidy_max` is S of the programme's rule, `cover`
+the subsidised lots still to come, `covered_price` min(limit, C), and C the list price and its ceiling.
+`maker_fee`, `taker_fee` and `rate` are basis points, fixed at entry."""
 
 EFFECT = np.dtype(
     [
@@ -185,7 +188,7 @@ hao, that deposits and programmes have brought in: all balances together never e
 
 
 class Ledger(NamedTuple):
-    """Balances, programmes and what orders have at stake, of all members."""
+    """Balances, programmes and what orders have at stake, of all members. `rates` has `RATES` a programme."""
 
     accounts: np.ndarray
     account_places: np.ndarray
@@ -209,7 +212,7 @@ def empty_ledger(orders: int) -> Ledger:
         listings=np.zeros(16, LISTING),
         fees=np.zeros(3, FEES),
         programmes=np.zeros(4, PROGRAMME),
-        rates=np.zeros((4, RATES), np.int32),
+        rates=np.zeros(4 * RATES, np.int32),
         usages=np.zeros(64, USAGE),
         usage_places=empty_places(128),
         stakes=np.zeros(orders, STAKE),

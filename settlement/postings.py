@@ -21,7 +21,11 @@ Columns = dict[str, np.ndarray]
 
 
 _STANDING = {"state": "state", "filled_quantity": "filled", "gross": "gross", "subsidy": "paid"}
-"""An order's columns that change, and the fields of effects, also with maker_, that tell them."""
+"""An order's columns that change, and the fields of effects, also with maker_, that tell them. Its
+quantity changes too, and is told by its events."""
+
+_TELLS_TOTAL = (EventKind.ACCEPTED, EventKind.REDUCED)
+"""The events whose quantity is the order's total; in others of an order it is what was traded or ended."""
 
 
 class PostingAccount(IntEnum):
@@ -211,12 +215,11 @@ def order_columns(events: np.ndarray, effects: np.ndarray) -> OrderColumns:
         "type": effects["type"][accepted],
         "time_in_force": effects["time_in_force"][accepted],
         "price": events["price"][accepted],
-        "quantity": events["quantity"][accepted],
         "programme": effects["programme"][accepted],
         "subsidy_reserved": effects["subsidy"][accepted],
-        **_standing(effects, last[place]),
+        **_standing(events, effects, last[place]),
     }
-    return OrderColumns(entries, {"order": order[earlier], **_standing(effects, last[earlier])})
+    return OrderColumns(entries, {"order": order[earlier], **_standing(events, effects, last[earlier])})
 
 
 def _last_touch(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -227,6 +230,7 @@ def _last_touch(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         | (kind == EventKind.TRADED)
         | (kind == EventKind.CANCELLED)
         | (kind == EventKind.EXPIRED)
+        | (kind == EventKind.REDUCED)
     )
     made = np.flatnonzero(kind == EventKind.TRADED)
     order = np.concatenate((events["order"][own], events["maker_order"][made]))
@@ -239,16 +243,28 @@ def _last_touch(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order[starts], np.maximum.reduceat(touch, starts)
 
 
-def _standing(effects: np.ndarray, last: np.ndarray) -> Columns:
+def _standing(events: np.ndarray, effects: np.ndarray, last: np.ndarray) -> Columns:
     """Return how orders stand after their last events, given as `_last_touch` does."""
     row = last >> 1
     made = np.flatnonzero(last & 1)
     made_row = row[made]
-    columns: Columns = {"last_sequence": effects["sequence"][row]}
+    columns: Columns = {"last_sequence": effects["sequence"][row], "quantity": _totals(events, effects, last)}
     for column, field in _STANDING.items():
         columns[column] = effects[field][row]
         columns[column][made] = effects["maker_" + field][made_row]
     return columns
+
+
+def _totals(events: np.ndarray, effects: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Return the total quantity of orders after their last events: what is filled, open, and ended."""
+    row = last >> 1
+    kind, quantity = events["kind"][row], events["quantity"][row]
+    traded = kind == EventKind.TRADED
+    unfilled = np.where(traded, events["leaves"][row], quantity)
+    totals: np.ndarray = np.where(np.isin(kind, _TELLS_TOTAL), quantity, effects["filled"][row] + unfilled)
+    made = np.flatnonzero(last & 1)
+    totals[made] = effects["maker_filled"][row[made]] + events["maker_leaves"][row[made]]
+    return totals
 
 
 def refusal_columns(events: np.ndarray, effects: np.ndarray) -> Columns:

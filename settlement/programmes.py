@@ -13,7 +13,7 @@ from matching.layout import Row
 from matching.places import empty_places, find, remember
 from matching.vocabulary import NO_SLOT, RejectReason, Side, TimeInForce
 from settlement.balances import share
-from settlement.classes import rate_index
+from settlement.classes import RATES, rate_index
 from settlement.layout import Ledger
 
 _PROGRAMMES_MAX = 1 << 24
@@ -31,7 +31,7 @@ def rate_for(ledger: Ledger, programme: int, member: int, instrument: int) -> in
     if regions != 0 and (regions >> firm.region) & 1 == 0:
         return 0
     place = place_of_rate(firm.firm_size, listing.kind, listing.domestic, listing.filed)
-    return ledger.rates[programme, place]
+    return ledger.rates[RATES * programme + place]
 
 
 @kernel
@@ -41,7 +41,7 @@ def barred(ledger: Ledger, order: Row, now: int) -> int:
         return RejectReason.UNKNOWN_PROGRAMME
     if order.side != Side.BUY:
         return RejectReason.PROGRAMME_SELL
-    if order.time_in_force == TimeInForce.GTC:
+    if order.time_in_force == TimeInForce.GTC or order.time_in_force == TimeInForce.GTD:
         return RejectReason.PROGRAMME_OUTLASTS_DAY
     programme = ledger.programmes[order.programme]
     if now < programme.valid_from or now >= programme.valid_until:
@@ -141,23 +141,30 @@ def pay(ledger: Ledger, stake: Row, price: int, quantity: int) -> int:
     stake.covered_gross += min(price, stake.covered_price) * part
     earned = min(share(stake.covered_gross, stake.rate), stake.subsidy_max)
     paid = earned - stake.paid
-    to_come = stake.covered_gross + stake.covered_price * stake.cover
-    keep = min(share(to_come, stake.rate), stake.subsidy_max) - earned
     programme = ledger.programmes[stake.programme]
     programme.reserved -= paid
     programme.paid += paid
     stake.paid = earned
     stake.reserved -= paid
-    give_back(ledger, stake, stake.reserved - keep)
+    keep_reserved(ledger, stake)
     return paid
 
 
 @kernel
-def release(ledger: Ledger, stake: Row) -> None:
-    """Release everything that an ended order still has reserved, in money and in lots."""
-    give_back(ledger, stake, stake.reserved)
-    ledger.usages[stake.usage].lots -= stake.cover
-    stake.cover = 0
+def keep_reserved(ledger: Ledger, stake: Row) -> None:
+    """Release what is reserved for an order beyond what its covered lots can still earn."""
+    to_come = stake.covered_gross + stake.covered_price * stake.cover
+    keep = min(share(to_come, stake.rate), stake.subsidy_max) - stake.paid
+    give_back(ledger, stake, stake.reserved - keep)
+
+
+@kernel
+def narrow(ledger: Ledger, stake: Row, leaves: int) -> None:
+    """Release, in money and in lots, what is reserved for lots beyond those that an order leaves."""
+    if stake.cover > leaves:
+        ledger.usages[stake.usage].lots -= stake.cover - leaves
+        stake.cover = leaves
+    keep_reserved(ledger, stake)
 
 
 @kernel

@@ -19,175 +19,42 @@ given, as events of `matching.reference`.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections import defaultdict
 
 from matching.reference import Event
-from matching.vocabulary import EventKind, OrderState, RejectReason, Role, Side, Size, TimeInForce
+from matching.vocabulary import EventKind, OrderState, RejectReason, Side, TimeInForce
 from settlement.layout import MONEY, NO_PROGRAMME
+from settlement.reference_orders import (
+    Asked,
+    Balance,
+    Effect,
+    Listing,
+    Member,
+    Order,
+    Part,
+    Programme,
+    Refused,
+    most_it_costs,
+    most_it_earns,
+    rate_for,
+    share,
+)
 from settlement.terms import ProgrammeTerms
 
-
-class Asked(NamedTuple):
-    """What the ledger reads of a new order. Price in hao a lot, quantity in lots, time in ns."""
-
-    member: int
-    price: int
-    quantity: int
-    side: int = Side.BUY
-    time_in_force: int = TimeInForce.GTC
-    instrument: int = 0
-    programme: int = NO_PROGRAMME
-    time: int = 0
-
-
-class Part(NamedTuple):
-    """One order's part in an event: how it stands afterwards, and what this event charged it."""
-
-    order: Order
-    state: OrderState
-    filled: int
-    gross: int
-    paid: int
-    fee: int
-
-
-class Effect(NamedTuple):
-    """What an event means in money. `maker`, `entry` and `trade` are there for a trade; `subsidy` is what
-    a programme paid at this trade, or reserved at this acceptance."""  # noqa: D205, D209
-
-    own: Part
-    maker: Part | None = None
-    subsidy: int = 0
-    entry: int = 0
-    trade: int = 0
-
-
-@dataclass
-class Balance:
-    """What a member has of one asset: free, reserved by open orders, and bought with a subsidy."""
-
-    available: int = 0
-    held: int = 0
-    restricted: int = 0
-
-
-@dataclass
-class Member:
-    """Who may trade, within which limits; what is open of his, and what he has traded today."""
-
-    group: str
-    role: Role = Role.FIRM
-    size: Size = Size.LARGE
-    region: str = ""
-    domestic_only: bool = False
-    open_orders_max: int = 10_000
-    quantity_max: int = 10**9
-    notional_max: int = 10**14
-    turnover_max: int = 10**16
-    blocked: bool = False
-    open_orders: int = 0
-    turnover: int = 0
-
-
-@dataclass
-class Listing:
-    """What the ledger knows of an instrument; its tick and its phase are the book's."""
-
-    kind: str
-    provider: int
-    list_price: int
-    domestic: bool = False
-    filed: bool = False
-    issued: int = 0
-
-
-@dataclass
-class Programme:
-    """A programme's terms, and its budget: uncommitted + reserved + paid + vested is all of it.
-
-    What a group has used, reserved and paid together, is counted in hao and in lots.
-    """
-
-    terms: ProgrammeTerms
-    uncommitted: int
-    reserved: int = 0
-    paid: int = 0
-    vested: int = 0
-    used_money: Counter[str] = field(default_factory=Counter)
-    used_lots: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(eq=False)
-class Order:
-    """What an order asked, what became of it, and what it has at stake.
-
-    Of the programme's rule, `subsidy_max` is S, `ceiling` is C, `covered_gross` is the gross amount
-    within cover, and `cover` counts the subsidised lots that are still to come.
-    """
-
-    id: int
-    asked: Asked
-    maker_fee: int
-    taker_fee: int
-    state: OrderState = OrderState.OPEN
-    filled: int = 0
-    maker_gross: int = 0
-    taker_gross: int = 0
-    fees: int = 0
-    held: int = 0
-    programme: Programme | None = None
-    rate: int = 0
-    ceiling: int = 0
-    subsidy_max: int = 0
-    cover: int = 0
-    covered_gross: int = 0
-    paid: int = 0
-    reserved: int = 0
-
-    @property
-    def leaves(self) -> int:
-        """Return the lots that are not filled."""
-        return self.asked.quantity - self.filled
-
-    @property
-    def gross(self) -> int:
-        """Return price x quantity over all of its fills."""
-        return self.maker_gross + self.taker_gross
-
-    def part(self, fee: int = 0) -> Part:
-        """Return how the order stands now."""
-        return Part(self, self.state, self.filled, self.gross, self.paid, fee)
-
-
-class Refused(Exception):
-    """A command is refused; `detail` is the number that the refusal speaks of."""
-
-    def __init__(self, reason: RejectReason, detail: int = 0) -> None:
-        super().__init__(reason.name)
-        self.reason = reason
-        self.detail = detail
-
-
-def share(amount: int, rate: int) -> int:
-    """Return `rate` basis points of an amount, rounded down."""
-    return amount * rate // 10_000
-
-
-def rate_for(terms: ProgrammeTerms, firm: Member, listing: Listing) -> int:
-    """Return a programme's rate for this firm and instrument: the first of its rates that fits, else 0."""
-    if terms.regions and firm.region not in terms.regions:
-        return 0
-    for rate in terms.rates:
-        if (
-            (not rate.sizes or firm.size.name.lower() in rate.sizes)
-            and (not rate.kinds or listing.kind in rate.kinds)
-            and rate.domestic in (None, listing.domestic)
-            and rate.filed in (None, listing.filed)
-        ):
-            return rate.rate
-    return 0
+__all__ = [
+    "Asked",
+    "Balance",
+    "Effect",
+    "Listing",
+    "Member",
+    "Order",
+    "Part",
+    "Programme",
+    "ReferenceLedger",
+    "Refused",
+    "rate_for",
+    "share",
+]
 
 
 class ReferenceLedger:
@@ -276,7 +143,7 @@ class ReferenceLedger:
         begin, end = programme.terms.valid_ns()
         if asked.side != Side.BUY:
             raise Refused(RejectReason.PROGRAMME_SELL)
-        if asked.time_in_force == TimeInForce.GTC:
+        if asked.time_in_force in (TimeInForce.GTC, TimeInForce.GTD):
             raise Refused(RejectReason.PROGRAMME_OUTLASTS_DAY)
         if not begin <= asked.time < end:
             raise Refused(RejectReason.PROGRAMME_NOT_VALID_NOW)
@@ -301,12 +168,15 @@ class ReferenceLedger:
     # --- what the book's events mean -----------------------------------------------------------
 
     def settle(self, event: Event) -> Effect:
-        """Settle one event of the book: an acceptance, a trade, or an end with lots still open."""
+        """Settle one event of the book: an acceptance, a trade, lots that go, or an end with lots open."""
         order = self.open[event.order]
         if event.kind == EventKind.ACCEPTED:
             return Effect(order.part(), subsidy=order.reserved)
         if event.kind == EventKind.TRADED:
             return self.trade(order, self.open[event.maker_order], event.price, event.quantity)
+        if event.kind == EventKind.REDUCED:
+            self.reduce(order, event.quantity)
+            return Effect(order.part())
         is_cancel = event.kind == EventKind.CANCELLED
         self.end(order, OrderState.CANCELLED if is_cancel else OrderState.EXPIRED)
         return Effect(order.part())
@@ -351,9 +221,17 @@ class ReferenceLedger:
         order.state = state
         del self.open[order.id]
         self.members[order.asked.member].open_orders -= 1
-        self.release_cover(order)
+        self.release_cover(order, keep=0)
         self.release_reserved(order, keep=0)
         self.release_held(order, keep=0)
+
+    def reduce(self, order: Order, quantity: int) -> None:
+        """Make an order's total smaller, and keep at stake only what the lots that it leaves may need."""
+        order.taken_off = order.asked.quantity - quantity
+        self.release_cover(order, keep=min(order.cover, order.leaves))
+        self.release_reserved(order, keep=most_it_earns(order))
+        is_sell = order.asked.side == Side.SELL
+        self.release_held(order, keep=order.leaves if is_sell else most_it_costs(order))
 
     def take_held(self, order: Order, amount: int) -> None:
         """Take what an order spends out of what it holds."""
@@ -420,9 +298,7 @@ class ReferenceLedger:
         order.reserved -= subsidy
         order.programme.reserved -= subsidy
         order.programme.paid += subsidy
-        to_come = min(order.asked.price, order.ceiling) * order.cover
-        most = min(share(order.covered_gross + to_come, order.rate), order.subsidy_max)
-        self.release_reserved(order, keep=most - order.paid)
+        self.release_reserved(order, keep=most_it_earns(order))
         return subsidy
 
     def release_reserved(self, order: Order, keep: int) -> None:
@@ -433,15 +309,8 @@ class ReferenceLedger:
             order.programme.used_money[self.group_of(order)] -= order.reserved - keep
             order.reserved = keep
 
-    def release_cover(self, order: Order) -> None:
-        """Count the lots that will not come any more against no cap."""
+    def release_cover(self, order: Order, keep: int) -> None:
+        """Count the covered lots beyond `keep`, which will not come any more, against no cap."""
         if order.programme is not None:
-            order.programme.used_lots[self.group_of(order)] -= order.cover
-            order.cover = 0
-
-
-def most_it_costs(order: Order) -> int:
-    """Return what a buy may still cost its member: price x leaves and his highest fee, less the subsidy."""
-    rest = order.asked.price * order.leaves
-    highest = max(order.maker_fee, order.taker_fee)
-    return rest + share(order.gross + rest, highest) - order.fees - order.reserved
+            order.programme.used_lots[self.group_of(order)] -= order.cover - keep
+            order.cover = keep

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Unpack
+
 import click
 
 from exchange.cli.base import bourse, connected, print_json, print_table, with_json, with_profile
 from exchange.client.answers import Order
 from exchange.client.money import yuan
+from exchange.client.tickets import Wishes
+from matching.vocabulary import SelfTrade, TimeInForce
 
 ORDER_COLUMNS = (
     "order",
@@ -61,6 +66,14 @@ def show_order(order: Order, *, as_json: bool) -> None:
         print_json(order_facts(order))
     else:
         print_table("order", ORDER_COLUMNS, [order_row(order)])
+
+
+def show_orders(state: str, orders: Sequence[Order], *, as_json: bool) -> None:
+    """Print orders that are all in one state."""
+    if as_json:
+        print_json({"orders": [order_facts(order) for order in orders]})
+    else:
+        print_table(f"{len(orders)} {state} orders", ORDER_COLUMNS, map(order_row, orders))
 
 
 @bourse.command(epilog="Example: bourse account --as sandbox")
@@ -162,39 +175,81 @@ def instruments(profile: str, kind: str | None, text: str, *, as_json: bool) -> 
 @click.argument("price")
 @click.option("--programme", help="Programme that is to pay its part of a buy.")
 @click.option(
-    "--time-in-force", "--tif", type=click.Choice(["gtc", "day", "ioc"]), help="How long it may rest."
+    "--time-in-force",
+    "--tif",
+    type=click.Choice([word.name.lower() for word in TimeInForce]),
+    help="How long it may rest.",
+)
+@click.option(
+    "--expires-at",
+    type=click.DateTime(),
+    callback=lambda _context, _option, time: time and time.astimezone(),
+    help="When it expires, in this machine's time.",
+)
+@click.option("--post-only", is_flag=True, help="Refuse it if it would trade at once.")
+@click.option("--display-quantity", type=int, help="Lots that it shows at a time.")
+@click.option("--minimum-quantity", type=int, help="Lots that must trade at once, else it is cancelled.")
+@click.option(
+    "--self-trade",
+    type=click.Choice([word.name.lower() for word in SelfTrade]),
+    default="none",
+    help="What is done where it would meet an order of your own group.",
 )
 @click.option("--id", "client_id", help="Your own id, 1 to 24 characters; sent twice, it is one order.")
 @with_profile("sandbox")
 @with_json
-def place(  # noqa: PLR0913  a command's options are its arguments
+def place(
     side: str,
     instrument: str,
     quantity: int,
     price: str,
     programme: str | None,
-    time_in_force: str | None,
     client_id: str | None,
     profile: str,
     *,
     as_json: bool,
+    **wishes: Unpack[Wishes],
 ) -> None:
     """Place a limit order: QUANTITY in lots, PRICE in yuan a lot."""
     with connected(profile) as exchange:
         traded = exchange.instruments[instrument]
         make = traded.buy if side == "buy" else traded.sell
-        ticket = make(quantity, limit=price, programme=programme, time_in_force=time_in_force)
+        ticket = make(quantity, limit=price, programme=programme, **wishes)
         show_order(exchange.place(ticket, client_id=client_id), as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse cancel 20417")
-@click.argument("order", type=int)
+@click.argument("order", type=int, required=False)
+@click.option("--all", "is_all", is_flag=True, help="Cancel all of your open orders.")
+@click.option("--instrument", help="With --all: only those of this instrument.")
+@click.option("--side", type=click.Choice(["buy", "sell"]), help="With --all: only those of this side.")
 @with_profile("sandbox")
 @with_json
-def cancel(order: int, profile: str, *, as_json: bool) -> None:
-    """Cancel one of your open orders by the venue's number."""
+def cancel(
+    order: int | None, instrument: str | None, side: str | None, profile: str, *, is_all: bool, as_json: bool
+) -> None:
+    """Cancel one of your open orders by the venue's number, or all of them."""
+    if is_all == (order is not None):
+        raise click.UsageError("give the number of an order, or --all")
+    if (instrument or side) and not is_all:
+        raise click.UsageError("--instrument and --side go with --all")
     with connected(profile) as exchange:
-        show_order(exchange.cancel(order), as_json=as_json)
+        if order is not None:
+            show_order(exchange.cancel(order), as_json=as_json)
+        else:
+            ended = exchange.cancel_all(instrument=instrument, side=side)
+            show_orders("cancelled", [one for one in ended if isinstance(one, Order)], as_json=as_json)
+
+
+@bourse.command(epilog="Example: bourse reduce 20417 50")
+@click.argument("order", type=int)
+@click.argument("quantity", type=int)
+@with_profile("sandbox")
+@with_json
+def reduce(order: int, quantity: int, profile: str, *, as_json: bool) -> None:
+    """Take QUANTITY lots off one of your open orders, which keeps its place."""
+    with connected(profile) as exchange:
+        show_order(exchange.reduce(order, quantity), as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse orders --as sandbox")
@@ -204,10 +259,7 @@ def orders(profile: str, *, as_json: bool) -> None:
     """List your open orders."""
     with connected(profile) as exchange:
         resting = exchange.orders()
-    if as_json:
-        print_json({"orders": [order_facts(order) for order in resting]})
-    else:
-        print_table(f"{len(resting)} open orders", ORDER_COLUMNS, map(order_row, resting))
+    show_orders("open", resting, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse fills --since 20417")

@@ -76,6 +76,8 @@ class Blotter:
                 return self._trade(report)
             case EventKind.CANCELLED | EventKind.EXPIRED:
                 return self._end(report)
+            case EventKind.REDUCED:
+                return self._reduce(report)
             case EventKind.KNOWN if report.order:
                 return self._recall(report)
             case _:
@@ -95,14 +97,14 @@ class Blotter:
         """Know nothing of an order any more."""
         self.orders.pop(order_id, None)
 
-    def rejection(self, report: Report) -> OrderRejected:
-        """Return a refusal in words, with what is known of the order that it speaks of."""
+    def rejection(self, report: Report, what: str = "") -> OrderRejected:
+        """Return a refusal, of `what`, in words, with what is known of the order that it speaks of."""
         names = {
             "instrument": self._symbol(report),
             "programme": self._codes.get(report.programme, str(report.programme)),
             "member": self.member,
         }
-        error = rejection_of(report, _text(report.client_id), names)
+        error = rejection_of(report, _text(report.client_id), names, what)
         error.order = self.orders.get(report.order)
         return error
 
@@ -159,14 +161,21 @@ class Blotter:
         if before is None or report.filled <= before.filled:
             return before  # placed elsewhere; or told already, in a list or in an answer to its id
         reserved = before.reserved - report.subsidy if report.leaves else 0
-        return self._update(before, report, before.fees + report.fee, max(0, reserved))
+        total = report.filled + report.leaves
+        return self._update(before, report, total, before.fees + report.fee, max(0, reserved))
 
     def _end(self, report: Report) -> Order | None:
         before = self.orders.get(report.order)
-        if before is None:  # placed elsewhere: what it was is what it had and what was taken back
-            total = report._replace(quantity=report.filled + report.quantity)
-            return self._state(total, report.price, report.fee, 0)
-        return self._update(before, report, before.fees + report.fee, 0)
+        total = report.filled + report.quantity  # what it had and what was taken back
+        if before is None:  # placed elsewhere
+            return self._state(report._replace(quantity=total), report.price, report.fee, 0)
+        return self._update(before, report, total, before.fees + report.fee, 0)
+
+    def _reduce(self, report: Report) -> Order:
+        before = self.orders.get(report.order)
+        if before is None:
+            return self._state(report, report.price, report.fee, 0)
+        return self._update(before, report, report.quantity, before.fees, before.reserved)
 
     def _recall(self, report: Report) -> Order:
         """Take in the state of an order whose client id was sent again."""
@@ -174,10 +183,10 @@ class Blotter:
         if before is None:
             return self._state(report, report.price, report.fee, report.subsidy)
         reserved = before.reserved if report.leaves else 0
-        order = self._update(before, report, max(before.fees, report.fee), reserved)
+        order = self._update(before, report, report.quantity, max(before.fees, report.fee), reserved)
         return self._keep(msgspec.structs.replace(order, known=True))
 
-    def _update(self, before: Order, report: Report, fees: int, reserved: int) -> Order:
+    def _update(self, before: Order, report: Report, quantity: int, fees: int, reserved: int) -> Order:
         """Make the order's next state: its totals, and what they leave, are the report's."""
         order = Order(
             before.id,
@@ -186,7 +195,7 @@ class Blotter:
             before.side,
             _STATES[report.state],
             before.price,
-            before.quantity,
+            quantity,
             report.filled,
             report.leaves,
             report.gross,

@@ -9,7 +9,7 @@ from exchange.client.answers import Order, unknown_name
 from exchange.client.errors import BadInput
 from exchange.client.tickets import OrderTicket
 from exchange.protocol.messages import COMMANDS
-from exchange.protocol.records import COMMAND_STRUCT, Command
+from exchange.protocol.records import COMMAND_STRUCT, Command, Instruction
 from matching.vocabulary import NO_SLOT, CommandKind, OrderType
 
 NEVER_NS = 0
@@ -59,6 +59,11 @@ def _new_order(
         price=ticket.price,
         quantity=ticket.quantity,
         programme=programme,
+        instructions=Instruction.POST_ONLY if ticket.post_only else 0,
+        self_trade=ticket.self_trade,
+        display_quantity=ticket.display_quantity,
+        minimum_quantity=ticket.minimum_quantity,
+        expires_at=ticket.expires_at,
         sent_at=sent_at,
     )
 
@@ -66,6 +71,24 @@ def _new_order(
 def cancels(order_ids: Iterable[int], sent_at: int) -> bytes:
     """Return one frame that cancels orders. Raises `BadInput` for what no record can hold."""
     return _frame(Command(kind=CommandKind.CANCEL, order=order_id, sent_at=sent_at) for order_id in order_ids)
+
+
+def reduction(order_id: int, quantity: int, sent_at: int) -> bytes:
+    """Return one frame that takes lots off an order. Raises `BadInput` for what no record can hold."""
+    command = Command(kind=CommandKind.REDUCE, order=order_id, quantity=quantity, sent_at=sent_at)
+    return _frame((command,))
+
+
+def mass_cancel(client_id: bytes, instrument: int, side: int, sent_at: int) -> bytes:
+    """Return one frame that cancels all orders of an instrument (or `EVERY`), of a side (or `BOTH_SIDES`)."""
+    command = Command(
+        kind=CommandKind.MASS_CANCEL,
+        side=side,
+        instrument=instrument,
+        client_id=client_id,
+        sent_at=sent_at,
+    )
+    return _frame((command,))
 
 
 def recall(order: Order, client_id: bytes, instruments: Mapping[str, int]) -> bytes:

@@ -24,11 +24,11 @@ def refusal_of(refused: Refused) -> RequestRefused:
     )
 
 
-def rejection_of(report: Report, client_id: str, names: dict[str, str]) -> OrderRejected:
-    """Return the exception for a report that refuses an order or a cancel.
+def rejection_of(report: Report, client_id: str, names: dict[str, str], what: str = "") -> OrderRejected:
+    """Return the exception for a report that refuses an order or a change of one.
 
     `names` holds the fields whose value the report has as a number only: instrument, programme,
-    member.
+    member. `what` was refused, where the report does not say it.
     """
     try:
         reason = RejectReason(report.reason)
@@ -39,7 +39,8 @@ def rejection_of(report: Report, client_id: str, names: dict[str, str]) -> Order
         code, meaning = reason.name.lower(), MEANINGS[reason]
         remedy = remedy_of(reason, report.detail)
     value = _value(meaning.field, report, {**names, "client_id": client_id})
-    subject = f"the cancel of order {report.order}" if report.order else f"order {client_id!r}"
+    cancel = f"the cancel of order {report.order}" if report.order else ""
+    subject = what or cancel or f"order {client_id!r}"
     error = OrderRejected(
         f"{subject} was refused for its {meaning.field} {_worded(meaning.field, value)} ({code})",
         code=code,

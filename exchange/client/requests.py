@@ -1,12 +1,12 @@
-"""What is said to the venue and awaits an answer: questions, new orders, cancels."""
+"""What is said to the venue and awaits an answer: questions, new orders, cancels, reductions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from exchange.client.answers import Outcome
-from exchange.client.errors import RequestRefused
+from exchange.client.answers import Order, Outcome
+from exchange.client.errors import OrderRejected, RequestRefused
 
 AnswerT = TypeVar("AnswerT")
 NameT = TypeVar("NameT", bytes, int)
@@ -51,9 +51,9 @@ class Asked(Said, Generic[AnswerT]):
 
 
 class Commands(Said, Generic[NameT]):
-    """New orders, named by client id, or cancels, named by order id, that went out as one frame.
+    """New orders, named by client id, or changes, named by order id, that went out as one frame.
 
-    They may be said again on a new connection: the venue takes none of them twice.
+    They may be said again on a new connection, but for a `Reduction`: the venue takes none of them twice.
     """
 
     __slots__ = ("answers", "names", "sent_at")
@@ -79,3 +79,39 @@ class Cancels(Commands[int]):
     """Cancels, by order id."""
 
     __slots__ = ()
+
+
+class Reduction(Commands[int]):
+    """Lots to be taken off one order. It is never said twice: taken twice, it would take off double.
+
+    Where the connection breaks after it was handed over it is `lost`, and nobody here can know what
+    became of it.
+    """
+
+    __slots__ = ("lost",)
+
+    def __init__(self, names: Sequence[int], frame: bytes, sent_at: int) -> None:
+        super().__init__(names, frame, sent_at)
+        self.lost = False
+
+    def is_done(self) -> bool:
+        """Tell whether there is nothing more to wait for."""
+        return self.lost or super().is_done()
+
+
+class MassCancel(Said):
+    """A cancel of all orders of an instrument, of a side, or of all; `answer` is what it cancelled.
+
+    It may be said again on a new connection: there is nothing left then that it could do twice.
+    """
+
+    __slots__ = ("answer", "client_id")
+
+    def __init__(self, client_id: bytes, frame: bytes) -> None:
+        super().__init__(frame)
+        self.client_id = client_id
+        self.answer: list[Order] | OrderRejected | None = None
+
+    def is_done(self) -> bool:
+        """Tell whether it was answered."""
+        return self.answer is not None

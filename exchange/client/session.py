@@ -26,7 +26,7 @@ from exchange.client.errors import (
 )
 from exchange.client.fillbook import Gap
 from exchange.client.refusals import refusal_of
-from exchange.client.requests import Asked, Cancels, NewOrders, Said
+from exchange.client.requests import Asked, Cancels, MassCancel, NewOrders, Reduction, Said
 from exchange.client.tickets import Instruments, OrderTicket, client_id_bytes
 from exchange.protocol.acts import Act
 from exchange.protocol.messages import (
@@ -85,9 +85,12 @@ class Session:
         self._is_new_link = False
         self._asked: dict[int, Asked[Any]] = {}
         self._orders: dict[bytes, NewOrders] = {}
-        self._cancels: dict[int, Cancels] = {}
+        self._changes: dict[int, Cancels | Reduction] = {}
+        self._mass_cancels: dict[bytes, MassCancel] = {}
+        self._cancelled: tuple[int, list[Order]] = (0, [])
+        """The orders that the last command heard of has cancelled, and its sequence."""
         self._recalls: dict[bytes, tuple[int, OrderRejected | None]] = {}
-        """The orders whose end was missed, and the refused cancels that wait to hear of it."""
+        """The orders whose end was missed, and the refused changes that wait to hear of it."""
         self._relisting: Asked[list[Order]] | None = None
         self._doubts: dict[bytes, int] = {}
 
@@ -110,6 +113,10 @@ class Session:
             elif asked.changes and asked.handed:
                 asked.lost = True
                 self.drop(asked)
+        for said in tuple(self._changes.values()):
+            if isinstance(said, Reduction) and said.handed:
+                said.lost = True
+                self.drop(said)
 
     def log_on(self) -> None:
         """Ask to be welcomed: on a new connection, or to learn what is listed by now."""
@@ -165,14 +172,27 @@ class Session:
     def cancel(self, order_ids: Sequence[int], now: int) -> Cancels:
         """Cancel at most `COMMANDS_PER_MESSAGE_MAX` orders. Raises `BadInput` as `place` does."""
         assert 0 < len(order_ids) <= COMMANDS_PER_MESSAGE_MAX
-        if len(set(order_ids)) < len(order_ids) or not self._cancels.keys().isdisjoint(order_ids):
+        if len(set(order_ids)) < len(order_ids) or not self._changes.keys().isdisjoint(order_ids):
             raise BadInput(
                 "an order stands twice in one call",
                 field="order",
                 remedy="cancel each order once",
             )
         said = Cancels(order_ids, encoding.cancels(order_ids, now), now)
-        self._cancels.update(dict.fromkeys(order_ids, said))
+        self._changes.update(dict.fromkeys(order_ids, said))
+        return self._say(said)
+
+    def reduce(self, order_id: int, quantity: int, now: int) -> Reduction:
+        """Take lots off an order. Raises `BadInput` as `place` does."""
+        assert order_id not in self._changes, "one change of an order at a time"
+        said = Reduction([order_id], encoding.reduction(order_id, quantity, now), now)
+        self._changes[order_id] = said
+        return self._say(said)
+
+    def cancel_every(self, client_id: bytes, instrument: int, side: int, now: int) -> MassCancel:
+        """Cancel all open orders of an instrument (or `EVERY`), of a side (or `BOTH_SIDES`)."""
+        said = MassCancel(client_id, encoding.mass_cancel(client_id, instrument, side, now))
+        self._mass_cancels[client_id] = said
         return self._say(said)
 
     def drop(self, said: Said) -> None:
@@ -184,9 +204,11 @@ class Session:
                 for client_id in said.names:
                     if self._orders.pop(client_id, None) is not None and said.handed:
                         self._doubt(client_id, said.sent_at)
-            case Cancels():
+            case Cancels() | Reduction():
                 for order_id in said.names:
-                    self._cancels.pop(order_id, None)
+                    self._changes.pop(order_id, None)
+            case MassCancel():
+                self._mass_cancels.pop(said.client_id, None)
         if not said.handed and said in self.outbox:
             self.outbox.remove(said)
 
@@ -243,13 +265,28 @@ class Session:
                     if report.client_id in self._recalls:
                         self._settle_recall(report, order)
                 case EventKind.CANCELLED:
-                    self._answer_cancel(report.order, order)
-                case EventKind.REJECTED if report.order:
-                    self._hear_cancel_refused(report, order)
+                    self._note_cancelled(report, order)
+                    self._answer_change(report.order, order)
+                case EventKind.REDUCED if report.reason == RejectReason.NONE:
+                    if isinstance(self._changes.get(report.order), Reduction):
+                        self._answer_change(report.order, order)
+                case EventKind.MASS_CANCELLED:
+                    self._answer_mass_cancel(report)
                 case EventKind.REJECTED:
-                    self._answer_order(report, None)
-                    if report.client_id in self._recalls:
-                        self._settle_recall(report, None)
+                    self._hear_refusal(report, order)
+
+    def _hear_refusal(self, report: Report, order: Order | None) -> None:
+        """Answer what was refused: a change of an order, a mass cancel, or a new order."""
+        if report.order:
+            self._hear_change_refused(report, order)
+            return
+        said = self._mass_cancels.pop(report.client_id, None)
+        if said is not None:
+            said.answer = self.blotter.rejection(report, "the cancel of all orders")
+            return
+        self._answer_order(report, None)
+        if report.client_id in self._recalls:
+            self._settle_recall(report, None)
 
     def _answer_order(self, report: Report, order: Order | None) -> None:
         """Answer the new order that a report speaks of, if it awaits an answer here."""
@@ -259,20 +296,36 @@ class Session:
         if said is not None:
             said.answers[report.client_id] = order or self.blotter.rejection(report)
 
-    def _answer_cancel(self, order_id: int, outcome: Outcome | None) -> None:
-        said = self._cancels.pop(order_id, None)
+    def _answer_change(self, order_id: int, outcome: Outcome | None) -> None:
+        said = self._changes.pop(order_id, None)
         if said is not None and outcome is not None:
             said.answers[order_id] = outcome
 
-    def _hear_cancel_refused(self, report: Report, order: Order | None) -> None:
-        """Answer a refused cancel; but where the order's end was missed, ask for it first.
+    def _note_cancelled(self, report: Report, order: Order | None) -> None:
+        """Note an order among those that one command has cancelled: it may be a mass cancel."""
+        if self._cancelled[0] != report.sequence:
+            self._cancelled = (report.sequence, [])
+        if order is not None:
+            self._cancelled[1].append(order)
 
-        The cancel may have been said twice, before and after a reconnect, and taken the first time.
+    def _answer_mass_cancel(self, report: Report) -> None:
+        """Answer a mass cancel, which comes last of what its command has caused."""
+        said = self._mass_cancels.pop(report.client_id, None)
+        if said is not None:
+            sequence, orders = self._cancelled
+            said.answer = orders if sequence == report.sequence else []
+
+    def _hear_change_refused(self, report: Report, order: Order | None) -> None:
+        """Answer a refused change; but where the order's end was missed, ask for it first.
+
+        A cancel may have been said twice, before and after a reconnect, and taken the first time.
         """
-        rejection = self.blotter.rejection(report)
+        said = self._changes.get(report.order)
+        what = f"the reduction of order {report.order}" if isinstance(said, Reduction) else ""
+        rejection = self.blotter.rejection(report, what)
         if order is None or not order.is_open or report.reason != RejectReason.UNKNOWN_ORDER:
-            self._answer_cancel(report.order, rejection)
-        elif report.order in self._cancels:
+            self._answer_change(report.order, rejection)
+        elif said is not None:
             self._recall([order], rejection)
 
     def _recall(self, orders: Sequence[Order], refused: OrderRejected | None = None) -> None:
@@ -292,11 +345,11 @@ class Session:
         order_id, refused = self._recalls.pop(report.client_id)
         if order is None:
             self.blotter.forget(order_id)
-        elif order.state is OrderState.CANCELLED:
-            self._answer_cancel(order_id, order)
+        elif order.state is OrderState.CANCELLED and isinstance(self._changes.get(order_id), Cancels):
+            self._answer_change(order_id, order)
         if refused is not None:
             refused.order = order
-            self._answer_cancel(order_id, refused)
+            self._answer_change(order_id, refused)
 
     def _hear_answer(self, answer: Answer) -> None:
         match answer:
@@ -344,7 +397,12 @@ class Session:
             self.blotter.fills.add(Gap(self.sequence, welcome.sequence))
         self.sequence = max(self.sequence, welcome.sequence)
         awaiting: dict[Said, None] = dict.fromkeys(
-            chain(self._asked.values(), self._orders.values(), self._cancels.values())
+            chain(
+                self._asked.values(),
+                self._orders.values(),
+                self._changes.values(),
+                self._mass_cancels.values(),
+            )
         )
         if any(self.blotter.open_orders()):
             self._relisting = self.open_orders()

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from exchange.client.answers import Account, Fill, Order, Outcome, Programmes, account_of
+from exchange.client.doubts import doubt_cancels, doubt_mass_cancel, doubt_orders, doubt_reduction
 from exchange.client.errors import (
     BadInput,
-    ConnectionLost,
     ExchangeError,
     OrderRejected,
     OutcomeUnknown,
@@ -23,12 +23,13 @@ from exchange.client.errors import (
 from exchange.client.fillbook import FillReader
 from exchange.client.history import History
 from exchange.client.link import TIMEOUT_SECONDS, Link, Options, deadline_after
-from exchange.client.requests import Asked, Cancels, NewOrders
+from exchange.client.requests import Asked, Cancels, NewOrders, Reduction
 from exchange.client.session import Session
-from exchange.client.tickets import Instruments, OrderTicket, client_id_bytes
+from exchange.client.tickets import Instruments, OrderTicket, check_quantity, client_id_bytes, word_of
 from exchange.profiles import Profile, load_profile
 from exchange.protocol.acts import Act
 from exchange.protocol.messages import COMMANDS_PER_MESSAGE_MAX, Status
+from matching.vocabulary import BOTH_SIDES, EVERY, Side
 
 MESSAGES_IN_FLIGHT_MAX = 8
 """How many messages of orders await their answers at once: enough to keep the venue busy, and few
@@ -184,7 +185,7 @@ class SyncExchange:
             ]
         except ExchangeError as error:
             answers = [outcome for part in parts for outcome in self._session.outcomes(part)]
-            if (doubt := _doubt_orders(parts, answers, error)) is not None:
+            if (doubt := doubt_orders(parts, answers, error)) is not None:
                 raise doubt from error
             raise
         finally:
@@ -202,9 +203,51 @@ class SyncExchange:
             raise outcome
         return outcome
 
-    def cancel_all(self, orders: Sequence[Order | int], timeout: float = TIMEOUT_SECONDS) -> list[Outcome]:
-        """Cancel many orders at once; as `place_all`."""
+    def reduce(self, order: Order | int, quantity: int, timeout: float = TIMEOUT_SECONDS) -> Order:
+        """Take `quantity` lots off what is open of an order, and return it as it is then.
+
+        It keeps its place. All that is open, or more, is a cancel. Raises `OrderRejected` as `cancel`
+        does; `OutcomeUnknown` where no answer came: look at its quantity before doing it again.
+        """
         deadline_after(timeout)
+        check_quantity(quantity)
+        order_id = order.id if isinstance(order, Order) else order
+        said = self._session.reduce(order_id, quantity, self._clock())
+        try:
+            self._wait_for(said, timeout)
+            if said.lost:
+                raise self._link.silence("the reduction")
+        except ExchangeError as error:
+            raise doubt_reduction(said, error) or error from error
+        finally:
+            self._session.drop(said)
+        outcome = said.answers[order_id]
+        if isinstance(outcome, OrderRejected):
+            raise outcome
+        return self._session.blotter.latest(outcome)
+
+    def cancel_all(
+        self,
+        orders: Sequence[Order | int] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+        *,
+        instrument: str | None = None,
+        side: Side | str | None = None,
+    ) -> list[Outcome]:
+        """Cancel many orders at once: those given, as `place_all` places; or, if none are, all open ones.
+
+        All of one's own, that is, from whichever session; of one `instrument` or of one `side` if they
+        are named. Returns those that it cancelled.
+        """
+        deadline_after(timeout)
+        if orders is None:
+            return self._cancel_every(instrument, side, timeout)
+        if instrument is not None or side is not None:
+            raise BadInput(
+                "orders are given, and an instrument or a side as well",
+                field="orders",
+                remedy="give the orders, or what they have in common",
+            )
         ids = [order.id if isinstance(order, Order) else order for order in orders]
         outcomes: list[Outcome] = []
         for at in range(0, len(ids), COMMANDS_PER_MESSAGE_MAX):
@@ -212,7 +255,7 @@ class SyncExchange:
             try:
                 self._wait_for(said, timeout)
             except ExchangeError as error:
-                doubt = _doubt_cancels(said, self._session.outcomes(said), error)
+                doubt = doubt_cancels(said, self._session.outcomes(said), error)
                 if doubt is not None:
                     raise doubt from error
                 raise
@@ -220,6 +263,22 @@ class SyncExchange:
                 self._session.drop(said)
             outcomes += [outcome for outcome in self._session.outcomes(said) if outcome is not None]
         return outcomes
+
+    def _cancel_every(self, instrument: str | None, side: Side | str | None, timeout: float) -> list[Outcome]:
+        number = EVERY if instrument is None else self.instruments[instrument].index
+        sides = BOTH_SIDES if side is None else word_of(Side, "side", side)
+        (client_id,) = self._client_ids(1, None)
+        said = self._session.cancel_every(client_id, number, sides, self._clock())
+        try:
+            if not self._link.wait_for(self._session, said.is_done, deadline_after(timeout)):
+                raise self._link.silence("the cancel of all orders")
+        except ExchangeError as error:
+            raise doubt_mass_cancel(said, error) or error from error
+        finally:
+            self._session.drop(said)
+        if isinstance(said.answer, OrderRejected):
+            raise said.answer
+        return [*(said.answer or ())]
 
     def order(self, order: Order | int) -> Order:
         """Return what was heard last of an order, without asking the venue.
@@ -350,15 +409,17 @@ class SyncExchange:
             for at in range(0, len(tickets), size)
         ]
 
-    def _wait_for(self, said: NewOrders | Cancels, timeout: float) -> None:
+    def _wait_for(self, said: NewOrders | Cancels | Reduction, timeout: float) -> None:
         """Wait until all of a message was answered; `timeout` is the longest wait for one answer."""
         while not said.is_done():
             if not self._has_more_answers(said, len(said.answers), timeout):
                 raise self._link.silence("in full what was sent")
 
-    def _has_more_answers(self, said: NewOrders | Cancels, count: int, timeout: float) -> bool:
-        """Wait until more than `count` of a message's commands were answered."""
-        return self._link.wait_for(self._session, lambda: len(said.answers) > count, monotonic() + timeout)
+    def _has_more_answers(self, said: NewOrders | Cancels | Reduction, count: int, timeout: float) -> bool:
+        """Wait until more than `count` of a message's commands were answered, or all that ever will be."""
+        return self._link.wait_for(
+            self._session, lambda: len(said.answers) > count or said.is_done(), monotonic() + timeout
+        )
 
     def _answer(self, asked: Asked[AnswerT], what: str, timeout: float) -> AnswerT:
         """Wait for the answer to a question, and return it."""
@@ -369,52 +430,3 @@ class SyncExchange:
         if not done or asked.lost:
             raise self._link.silence(what)
         return asked.result()
-
-
-def _doubt_orders(
-    parts: Sequence[NewOrders], answers: Sequence[Outcome | None], error: ExchangeError
-) -> ExchangeError | None:
-    """Return what to raise where a call for orders failed: what is known, and what is not.
-
-    None where `error` itself says all: a single message that the venue refused as a whole.
-    """
-    if not any(part.handed for part in parts):
-        return None if isinstance(error, ConnectionLost) else _unsent(error)
-    if isinstance(error, RequestRefused) and len(parts) == 1:
-        return None
-    ids = [client_id for part in parts for client_id in part.names]
-    doubtful = [
-        client_id.rstrip(b"\0").decode("ascii")
-        for client_id, outcome in zip(ids, answers, strict=True)
-        if outcome is None
-    ]
-    unknown = OutcomeUnknown(
-        f"{len(doubtful)} of {len(ids)} orders have no answer ({error.problem})",
-        field="client_id",
-        value=doubtful[0] if len(doubtful) == 1 else f"{doubtful[0]} and {len(doubtful) - 1} more",
-        remedy="place them again under the same client_id: no order is taken twice",
-    )
-    unknown.client_ids, unknown.answers = doubtful, answers
-    return unknown
-
-
-def _doubt_cancels(
-    said: Cancels, answers: Sequence[Outcome | None], error: ExchangeError
-) -> ExchangeError | None:
-    """Return what to raise where a call for cancels failed; None where `error` itself says all."""
-    if not said.handed:
-        return None if isinstance(error, ConnectionLost) else _unsent(error)
-    if isinstance(error, RequestRefused):
-        return None
-    unknown = OutcomeUnknown(
-        f"{answers.count(None)} of {len(answers)} cancels have no answer ({error.problem})",
-        field="order",
-        value=said.names[answers.index(None)],
-        remedy="cancel again, which is harmless, or ask ex.orders() what is still open",
-    )
-    unknown.answers = answers
-    return unknown
-
-
-def _unsent(error: ExchangeError) -> ConnectionLost:
-    return ConnectionLost(f"nothing was sent ({error.problem})", remedy="try again when the venue answers")

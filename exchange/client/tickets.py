@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from enum import IntEnum
+from typing import TypeAlias, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -14,10 +16,14 @@ from exchange.client.money import Amount, hao_of, yuan
 from exchange.instruments import Instrument as Listing
 from exchange.protocol.messages import ListedInstrument
 from exchange.protocol.records import CLIENT_ID_BYTES
-from matching.vocabulary import NOTIONAL_MAX, PRICE_MAX, Side, TimeInForce
+from matching.vocabulary import NOTIONAL_MAX, PRICE_MAX, SLICES_MAX, SelfTrade, Side, TimeInForce
 
 Lasting: TypeAlias = TimeInForce | str
-"""A time in force, or its name: gtc, day, ioc."""
+"""A time in force, or its name: gtc, gtd, day, ioc, fok."""
+
+WordT = TypeVar("WordT", bound=IntEnum)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 LOTS = {
     "model": "1,000,000 weighted token units",
@@ -38,6 +44,30 @@ class OrderTicket(msgspec.Struct, frozen=True):
     price: int
     programme: str | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    display_quantity: int = 0
+    minimum_quantity: int = 0
+    expires_at: int = 0
+    self_trade: SelfTrade = SelfTrade.NONE
+
+
+class Wishes(TypedDict, total=False):
+    """What an order may say beyond its quantity and its limit."""
+
+    time_in_force: Lasting | None
+    """How long it may rest. A subsidised order lasts for the day unless told otherwise, one with
+    `expires_at` until then, any other until it is cancelled."""
+    post_only: bool
+    """It never trades at once: refused if it would."""
+    display_quantity: int | None
+    """Of an iceberg: how many lots it shows at a time when it rests."""
+    minimum_quantity: int | None
+    """How many lots must trade at once; else it is cancelled."""
+    expires_at: datetime | int | None
+    """When it expires: a datetime with its zone, or ns since 1970."""
+    self_trade: SelfTrade | str
+    """What is done where it would meet an order of its own group: none, cancel_taker, cancel_maker,
+    cancel_both, decrement."""
 
 
 class Instrument:
@@ -70,30 +100,20 @@ class Instrument:
         return f"1 lot = {LOTS[self.listing.kind]}; prices in hao (0.0001 yuan) per lot"
 
     def buy(
-        self,
-        quantity: int,
-        *,
-        limit: Amount,
-        programme: str | None = None,
-        time_in_force: Lasting | None = None,
+        self, quantity: int, *, limit: Amount, programme: str | None = None, **wishes: Unpack[Wishes]
     ) -> OrderTicket:
         """Write a buy of `quantity` lots at no more than `limit` per lot.
 
-        `limit` is yuan as text or Decimal, or hao as an int; it is never rounded. A subsidised
-        order lasts for the day unless told otherwise, any other until it is cancelled. Raises
-        `BadInput` for what the venue could only refuse.
+        `limit` is yuan as text or Decimal, or hao as an int; it is never rounded. `Wishes` tells what
+        else may be said: time_in_force, post_only, display_quantity, minimum_quantity, expires_at,
+        self_trade. Raises `BadInput` for what the venue could only refuse.
         """
         if programme is not None and programme not in self._programmes:
             raise unknown_name("programme", programme, self._programmes)
-        return self._ticket(Side.BUY, quantity, limit, programme, time_in_force)
+        return self._ticket(Side.BUY, quantity, limit, programme, wishes)
 
     def sell(
-        self,
-        quantity: int,
-        *,
-        limit: Amount,
-        programme: str | None = None,
-        time_in_force: Lasting | None = None,
+        self, quantity: int, *, limit: Amount, programme: str | None = None, **wishes: Unpack[Wishes]
     ) -> OrderTicket:
         """Write a sell of `quantity` lots at no less than `limit` per lot; as `buy`, unsubsidised."""
         if programme is not None:
@@ -103,15 +123,10 @@ class Instrument:
                 value=programme,
                 remedy="name a programme on a buy only",
             )
-        return self._ticket(Side.SELL, quantity, limit, None, time_in_force)
+        return self._ticket(Side.SELL, quantity, limit, None, wishes)
 
     def _ticket(
-        self,
-        side: Side,
-        quantity: int,
-        limit: Amount,
-        programme: str | None,
-        lasting: Lasting | None,
+        self, side: Side, quantity: int, limit: Amount, programme: str | None, wishes: Wishes
     ) -> OrderTicket:
         check_quantity(quantity)
         price = hao_of(limit, "limit")
@@ -123,11 +138,24 @@ class Instrument:
                 value=quantity,
                 remedy=f"give at most {NOTIONAL_MAX // price} lots at this price",
             )
-        if lasting is None:
-            time_in_force = TimeInForce.GTC if programme is None else TimeInForce.DAY
-        else:
-            time_in_force = time_in_force_of(lasting)
-        return OrderTicket(self.symbol, side, quantity, price, programme, time_in_force)
+        if unknown := wishes.keys() - Wishes.__annotations__.keys():
+            raise TypeError(f"an order says nothing of {', '.join(sorted(unknown))}")
+        usual = TimeInForce.GTC if programme is None else TimeInForce.DAY
+        ticket = OrderTicket(
+            self.symbol,
+            side,
+            quantity,
+            price,
+            programme,
+            time_in_force_of(wishes, usual),
+            wishes.get("post_only", False),
+            wishes.get("display_quantity") or 0,
+            wishes.get("minimum_quantity") or 0,
+            ns_of(wishes.get("expires_at")),
+            word_of(SelfTrade, "self_trade", wishes.get("self_trade", SelfTrade.NONE)),
+        )
+        check_wishes(ticket)
+        return ticket
 
     def _check_price(self, price: int, limit: Amount) -> None:
         """Raise `BadInput` for a price that is out of bounds or off the tick grid."""
@@ -186,19 +214,72 @@ def check_quantity(quantity: object) -> None:
     )
 
 
-def time_in_force_of(lasting: Lasting) -> TimeInForce:
-    """Return a time in force given as itself or by name. Raises `BadInput`."""
-    if isinstance(lasting, TimeInForce):
-        return lasting
-    if str(lasting).upper() in TimeInForce.__members__:
-        return TimeInForce[str(lasting).upper()]
-    names = ", ".join(name.lower() for name in TimeInForce.__members__)
+def check_wishes(ticket: OrderTicket) -> None:
+    """Raise `BadInput` for a ticket that asks for too much, or for two things at once."""
+    shown, minimum = ticket.display_quantity, ticket.minimum_quantity
+    if type(shown) is not int or shown < 0 or 0 < shown * SLICES_MAX < ticket.quantity:
+        raise BadInput(
+            f"display_quantity {shown!r} is not between a thousandth of the quantity and all of it",
+            field="display_quantity",
+            value=shown,
+            remedy=f"give at least {-(-ticket.quantity // SLICES_MAX)} lots",
+        )
+    if type(minimum) is not int or not 0 <= minimum <= ticket.quantity:
+        raise BadInput(
+            f"minimum_quantity {minimum!r} is not between 0 and the quantity, {ticket.quantity}",
+            field="minimum_quantity",
+            value=minimum,
+            remedy="give an int within it",
+        )
+    if (ticket.time_in_force is TimeInForce.GTD) != (ticket.expires_at > 0):
+        raise BadInput(
+            "an order expires at a time of its own if its time in force is gtd, and only then",
+            field="expires_at",
+            value=ticket.expires_at,
+            remedy="give expires_at with gtd or without any time in force",
+        )
+    ends_at_once = ticket.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if ticket.post_only and (ends_at_once or minimum):
+        raise BadInput(
+            "an order cannot be post_only and trade at once",
+            field="post_only",
+            value=True,
+            remedy="leave out post_only, or ioc, fok and minimum_quantity",
+        )
+
+
+def ns_of(time: datetime | int | None) -> int:
+    """Return a time in ns since 1970; 0 if there is none. Raises `BadInput`."""
+    if time is None:
+        return 0
+    if isinstance(time, datetime) and time.tzinfo is not None:
+        return (time - _EPOCH) // timedelta(microseconds=1) * 1_000
+    if type(time) is int and 0 < time < 2**63:
+        return time
     raise BadInput(
-        f"time_in_force {lasting!r} is unknown",
-        field="time_in_force",
-        value=lasting,
-        remedy=f"use one of {names}",
+        f"expires_at {time!r} is no time",
+        field="expires_at",
+        value=time,
+        remedy="give a datetime with its zone, or ns since 1970",
     )
+
+
+def time_in_force_of(wishes: Wishes, usual: TimeInForce) -> TimeInForce:
+    """Return the time in force that was wished for, or what is usual. Raises `BadInput`."""
+    lasting = wishes.get("time_in_force")
+    if lasting is not None:
+        return word_of(TimeInForce, "time_in_force", lasting)
+    return usual if wishes.get("expires_at") is None else TimeInForce.GTD
+
+
+def word_of(kind: type[WordT], field: str, said: WordT | str) -> WordT:
+    """Return a word of the vocabulary given as itself or by name. Raises `BadInput`."""
+    if isinstance(said, kind):
+        return said
+    if str(said).upper() in kind.__members__:
+        return kind[str(said).upper()]
+    names = ", ".join(name.lower() for name in kind.__members__)
+    raise BadInput(f"{field} {said!r} is unknown", field=field, value=said, remedy=f"use one of {names}")
 
 
 def client_id_bytes(client_id: object) -> bytes:

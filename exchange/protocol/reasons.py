@@ -17,10 +17,10 @@ class Meaning(NamedTuple):
 
 MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.NONE: Meaning("", ""),
-    RejectReason.UNKNOWN_KIND: Meaning("kind", "send a new order or a cancel"),
+    RejectReason.UNKNOWN_KIND: Meaning("kind", "send a new order, a cancel, a reduce or a mass cancel"),
     RejectReason.UNKNOWN_SIDE: Meaning("side", "use buy or sell"),
     RejectReason.UNKNOWN_TYPE: Meaning("type", "use limit"),
-    RejectReason.UNKNOWN_TIME_IN_FORCE: Meaning("time_in_force", "use gtc, day or ioc"),
+    RejectReason.UNKNOWN_TIME_IN_FORCE: Meaning("time_in_force", "use gtc, gtd, day, ioc or fok"),
     RejectReason.PRICE_NOT_POSITIVE: Meaning("price", "give a price above 0"),
     RejectReason.PRICE_TOO_LARGE: Meaning("price", "give at most {detail} hao a lot"),
     RejectReason.PRICE_OFF_TICK: Meaning("price", "give a multiple of the tick, {detail} hao"),
@@ -31,6 +31,13 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.DUPLICATE_ORDER: Meaning("order", "use an id that does not rest"),
     RejectReason.QUANTITY_TOO_LARGE: Meaning("quantity", "give at most {detail} lots an order"),
     RejectReason.ORDER_NOT_POSITIVE: Meaning("order", "use an id above 0"),
+    RejectReason.STOP_PRICE_INVALID: Meaning("stop_price", "give a price above 0, on the tick grid"),
+    RejectReason.TRAIL_INVALID: Meaning("trail", "give a distance above 0, on the tick grid"),
+    RejectReason.EXPIRY_INVALID: Meaning("expires_at", "give a time that is still to come"),
+    RejectReason.DISPLAY_QUANTITY_INVALID: Meaning(
+        "display_quantity", "show at least {detail} lots, a thousandth of the quantity"
+    ),
+    RejectReason.MINIMUM_QUANTITY_INVALID: Meaning("minimum_quantity", "give at most the quantity"),
     RejectReason.UNKNOWN_INSTRUMENT: Meaning("instrument", "choose one that is listed"),
     RejectReason.UNKNOWN_MEMBER: Meaning("member", "ask the operator to admit the member"),
     RejectReason.UNKNOWN_ORDER: Meaning("order", "it has ended or was never yours; ask for your orders"),
@@ -56,7 +63,7 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.PROGRAMME_EXHAUSTED: Meaning("programme", "buy without it; {detail} hao are left"),
     RejectReason.PROGRAMME_OWN_PROVIDER: Meaning("programme", "your group provides this instrument"),
     RejectReason.PROGRAMME_SELL: Meaning("programme", "name a programme on a buy only"),
-    RejectReason.PROGRAMME_OUTLASTS_DAY: Meaning("time_in_force", "use day or ioc with a programme"),
+    RejectReason.PROGRAMME_OUTLASTS_DAY: Meaning("time_in_force", "use day, ioc or fok with it"),
     RejectReason.PROGRAMME_NOT_VALID_NOW: Meaning("programme", "its terms do not hold today"),
     RejectReason.RELATED_PARTY: Meaning("order", "a subsidised buy met its own group, and was ended"),
     RejectReason.TOO_OLD: Meaning("client_id", "it was sent before the ids that the venue remembers"),
@@ -66,6 +73,20 @@ MEANINGS: dict[RejectReason, Meaning] = {
     ),
     RejectReason.MALFORMED: Meaning("message", "send whole records of the protocol's layout"),
     RejectReason.NOT_AUTHENTICATED: Meaning("key", "connect with a key that the venue knows"),
+    RejectReason.NO_PROTECTION_PRICE: Meaning("price", "give the worst price that you would take"),
+    RejectReason.POST_ONLY_WOULD_CROSS: Meaning("price", "give a price that nobody would trade at now"),
+    RejectReason.INSTRUCTIONS_CONFLICT: Meaning(
+        "instructions", "leave out post-only, or ioc, fok and the minimum quantity"
+    ),
+    RejectReason.UNKNOWN_SELF_TRADE: Meaning(
+        "self_trade", "use none, cancel_taker, cancel_maker, cancel_both or decrement"
+    ),
+    RejectReason.UNKNOWN_PHASE: Meaning("phase", "use closed, continuous or halted"),
+    RejectReason.SELF_TRADE: Meaning("order", "it met an order of its own group, and its mode ended it"),
+    RejectReason.NOT_FILLABLE: Meaning("quantity", "what it demands at once is not there; ask for less"),
+    RejectReason.BOOK_FULL: Meaning(
+        "display_quantity", "too many icebergs are open; show more of the order, or try again later"
+    ),
 }
 
 

@@ -7,6 +7,7 @@ NumPy (`exchange.protocol.arrays`). Both layouts are made from the lists below, 
 from __future__ import annotations
 
 import struct
+from enum import IntFlag
 from typing import NamedTuple
 
 CLIENT_ID_BYTES = 24
@@ -39,7 +40,17 @@ COMMAND_FIELDS: tuple[Field, ...] = (
     ("time", "q"),
 )
 """A command, 128 bytes. `member` and `time` are the gateway's and the sequencer's to fill; `order` is
-what a cancel aims at; `act` is the place of an ACT in the list that travels beside the batch."""
+what a cancel or a reduce aims at; `act` is the place of an ACT in the list that travels beside the
+batch. `instructions` are bits of `Instruction`; `self_trade` is a `SelfTrade`. A mass cancel means the
+member's own orders: of every instrument where `instrument` is -1, of both sides where `side` is 255."""
+
+
+class Instruction(IntFlag):
+    """The bits of a command's `instructions`."""
+
+    POST_ONLY = 1
+    """It never trades at once: an order that would is refused."""
+
 
 REPORT_FIELDS: tuple[Field, ...] = (
     ("kind", "B"),
@@ -68,7 +79,9 @@ REPORT_FIELDS: tuple[Field, ...] = (
     ("detail", "q"),
 )
 """An execution report, 144 bytes: one event as the order's member is told it. `detail` is the number
-that a refusal speaks of (the tick, the money there is, the limit)."""
+that a refusal speaks of (the tick, the money there is, the limit). A mass cancel is answered, after the
+reports of the orders that it cancelled, by one that bears its own client id and no order; its `quantity`
+is how many orders it was."""
 
 
 class Command(NamedTuple):

@@ -14,7 +14,9 @@ from exchange.server.follower import Follower
 from exchange.server.journal import JournalDamaged, JournalTorn, read_frames
 from exchange.server.replay import ReplayParted
 from exchange.server.settler import Settler
+from matching.layout import Book
 from matching.vocabulary import NO_SLOT, Side
+from settlement.balances import BASIS_POINTS
 from settlement.compare import differences
 from settlement.report import settlement_report
 from settlement.store import Store, StoreError, StoreInUse
@@ -105,8 +107,13 @@ def laws_broken(engine: Engine) -> list[str]:
         if sum(states) != row.budget or min(states) < 0:
             wrong.append(f"programme {row.programme}: {states} is not the budget {row.budget}")
     used = slice(0, int(book.counts[0]["orders_used"]))
-    is_open = book.orders[used]["leaves"] > 0
+    is_open = book.orders[used]["leaves"] > 0  # resting or parked
     orders, stakes = book.orders[used][is_open], ledger.stakes[used][is_open]
+    needed = needed_by(orders, open_lots_of(book, orders), stakes)
+    wrong += [
+        f"order {orders['id'][at]}: {stakes['held'][at]} held, {needed[at]} needed"
+        for at in np.flatnonzero(stakes["held"] != needed)
+    ]
     held = np.zeros(len(accounts), np.int64)
     slots = np.where(orders["side"] == Side.BUY, stakes["money"], stakes["credits"])
     np.add.at(held, slots, stakes["held"])
@@ -120,6 +127,22 @@ def laws_broken(engine: Engine) -> list[str]:
         if reserved != row.reserved:
             wrong.append(f"programme {row.programme}: {row.reserved} reserved, orders need {reserved}")
     return wrong
+
+
+def open_lots_of(book: Book, orders: np.ndarray) -> np.ndarray:
+    """Return what is open of each order, lots that an iceberg hides included."""
+    hidden = np.where(orders["extra"] == NO_SLOT, 0, book.extras["hidden"][orders["extra"]])
+    lots: np.ndarray = orders["leaves"] + hidden
+    return lots
+
+
+def needed_by(orders: np.ndarray, leaves: np.ndarray, stakes: np.ndarray) -> np.ndarray:
+    """Return what open orders must hold: a sell its lots, a buy the most that they can still cost."""
+    rest = stakes["price"] * leaves
+    gross = stakes["maker_gross"] + stakes["taker_gross"] + rest
+    rate = np.maximum(stakes["maker_fee"], stakes["taker_fee"])
+    fees = gross // BASIS_POINTS * rate + gross % BASIS_POINTS * rate // BASIS_POINTS - stakes["fees"]
+    return np.where(orders["side"] == Side.BUY, rest + fees - stakes["reserved"], leaves)
 
 
 def unreconciled(engine: Engine, store: Store) -> list[str]:

@@ -10,7 +10,8 @@ from exchange.engine import RULES_VERSION, Engine, Outcome
 from exchange.protocol.acts import decode_acts
 from exchange.protocol.arrays import COMMAND
 from exchange.server.journal import Frame, Journal, Position, read_frames
-from matching.vocabulary import CommandKind
+from matching.vocabulary import EventKind
+from settlement.layout import client_ids
 
 
 class ReplayParted(Exception):
@@ -57,11 +58,13 @@ def recover(folder: Path, passed: int = 0) -> tuple[Engine, Journal]:
 
 
 def entered_orders(folder: Path) -> dict[int, str]:
-    """Return the client id of every new order that the journal in `folder` holds, by its number."""
+    """Return the client id of every order that has entered by the journal in `folder`, by its number."""
+    engine = Engine()
     entered: dict[int, str] = {}
     for frame in read_frames(folder):
-        commands = np.frombuffer(frame.commands, COMMAND)
-        for row in np.flatnonzero(commands["kind"] == CommandKind.NEW):
-            text = commands["client_id"][row].tobytes().rstrip(b"\0").decode("ascii", "replace")
-            entered[frame.first + int(row)] = text
+        outcome = apply_frame(engine, frame)
+        accepted = outcome.events["kind"] == EventKind.ACCEPTED
+        ids = client_ids(outcome.effects["client_id"][accepted])
+        orders = outcome.events["order"][accepted].tolist()
+        entered.update(zip(orders, (text.decode("ascii") for text in ids.tolist()), strict=True))
     return entered

@@ -91,12 +91,17 @@ class Sequencer:
                 raise ValueError(message)
         self.decide(*acts)
 
-    def end_day_if_due(self) -> Outcome | None:
-        """End the trading day at the venue's midnight: a sequenced command, like all that counts."""
+    def tell_time_if_due(self) -> Outcome | None:
+        """End the trading day at the venue's midnight, and let orders expire when their time has come.
+
+        Both are sequenced commands, like all that counts; in a busy market other commands tell the time.
+        """
         now = self._clock()
-        if self._next_midnight == 0 or now < self._next_midnight:
-            return None
-        return self.submit(np.zeros(0, COMMAND))
+        if self._next_midnight and now >= self._next_midnight:
+            return self.submit(np.zeros(0, COMMAND))
+        if now >= self.engine.next_expiry:
+            return self.submit(telling_time())
+        return None
 
 
 def as_batch(acts: tuple[SignedAct, ...]) -> np.ndarray:
@@ -111,6 +116,13 @@ def ending_day() -> np.ndarray:
     """Return the command that ends the trading day."""
     commands = np.zeros(1, COMMAND)
     commands["kind"] = CommandKind.END_DAY
+    return commands
+
+
+def telling_time() -> np.ndarray:
+    """Return the command that tells nothing but the time."""
+    commands = np.zeros(1, COMMAND)
+    commands["kind"] = CommandKind.CLOCK
     return commands
 
 

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from exchange.core import begin_act
 from exchange.engine import Engine
 from exchange.protocol.arrays import COMMAND, REPORT
 from exchange.reports import open_orders, write_reports
+from exchange.state import Output
 from feeds.publisher import Publisher
-from matching.batch import note_places
+from matching.batch import match
+from matching.ids import note_ids
 from matching.kernel import is_cached, prune_cache, wipe_cache
+from matching.layout import COMMAND as FORM
 from matching.layout import EVENT, Book, empty_book
 from matching.view import level_quantity, walk_depth, walk_orders
 from settlement.balances import note_accounts
@@ -27,7 +31,12 @@ def steps() -> Iterator[Step]:
     core = engine.core
     commands = np.zeros(1, COMMAND)
     book = empty_book(instruments=1)
+    yield "matching alone", lambda: match(book, np.zeros(1, FORM))
     yield "matching and settlement", lambda: engine.apply(commands)
+    yield (
+        "time before acts",
+        lambda: begin_act(core, commands, 0, 1, Output(np.zeros(1, EVENT), np.zeros(1, EFFECT))),
+    )
     yield "early refusals", lambda: engine.faults(commands)
     yield "state hash", engine.state_hash
     yield (
@@ -37,12 +46,12 @@ def steps() -> Iterator[Step]:
         ),
     )
     yield "open orders", lambda: open_orders(core, 0)
-    yield "tables", lambda: (note_places(core.book), note_accounts(core.ledger))
+    yield "tables", lambda: (note_ids(core.book), note_accounts(core.ledger))
     yield "usages", lambda: note_usages(core.ledger)
     yield "levels", lambda: level_quantity(book, 0, 0, 1)
-    yield "depth", lambda: walk_depth(book, 0, 0, np.zeros((0, 3), np.int64))
+    yield "depth", lambda: walk_depth(book, 0, np.zeros((0, 3), np.int64))
     yield "feed", lambda: touch_levels(book)
-    yield "queues", lambda: walk_orders(book, 0, 0, np.zeros(0, np.int32))
+    yield "queues", lambda: walk_orders(book, 0, np.zeros(0, np.int32))
 
 
 def touch_levels(book: Book) -> object:

@@ -34,7 +34,7 @@ comment on column orders.type is
     'How it finds its price: limit, market, stop, stop_limit or trailing_stop.';
 comment on column orders.time_in_force is 'How long it may rest: gtc, gtd, day, ioc or fok.';
 comment on column orders.price is 'Its limit, hao per lot.';
-comment on column orders.quantity is 'Its total, in lots, filled or not.';
+comment on column orders.quantity is 'Its total, in lots, filled or not; what it was reduced by no longer counts.';
 comment on column orders.programme is 'The programme that it names; null if none.';
 comment on column orders.state is 'open, filled, cancelled, expired or rejected.';
 comment on column orders.replaced is 'Whether it was ever replaced.';

@@ -41,8 +41,8 @@ create table base.order_entries (
 
 -- How an order of an earlier flush stood at the end of a flush that changed it.
 create table base.order_changes (
-    "order" bigint, state utinyint, last_sequence bigint, filled_quantity bigint,
-    gross bigint, subsidy bigint
+    "order" bigint, state utinyint, last_sequence bigint, quantity bigint,
+    filled_quantity bigint, gross bigint, subsidy bigint
 );
 
 create table base.refusals (

@@ -31,6 +31,7 @@ with changes as (
     select
         "order",
         arg_max(state, last_sequence) as state,
+        arg_max(quantity, last_sequence) as quantity,
         arg_max(filled_quantity, last_sequence) as filled_quantity,
         arg_max(gross, last_sequence) as gross,
         arg_max(subsidy, last_sequence) as subsidy,
@@ -50,7 +51,7 @@ select
     base.type_word(e.type) as type,
     base.time_in_force_word(e.time_in_force) as time_in_force,
     e.price,
-    e.quantity,
+    coalesce(c.quantity, e.quantity) as quantity,
     p.programme,
     base.state_word(coalesce(c.state, e.state)) as state,
     false as replaced,

@@ -43,6 +43,8 @@ from exchange.protocol.messages import (
 )
 from exchange.protocol.records import COMMAND_STRUCT, REPORT_STRUCT, Command, Report
 from matching.vocabulary import (
+    BOTH_SIDES,
+    EVERY,
     CommandKind,
     EventKind,
     OrderState,
@@ -81,10 +83,15 @@ class Resting(NamedTuple):
     gross: int = 0
     paid: int = 0
     state: OrderState = OrderState.OPEN
+    taken_off: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.command.quantity - self.taken_off
 
     @property
     def leaves(self) -> int:
-        return self.command.quantity - self.filled if self.state is OrderState.OPEN else 0
+        return self.total - self.filled if self.state is OrderState.OPEN else 0
 
 
 class Rules:
@@ -182,6 +189,10 @@ class Rules:
         self.sequence += 1
         if command.kind == CommandKind.CANCEL:
             return [self.cancel(command.order)]
+        if command.kind == CommandKind.REDUCE:
+            return [self.reduce(command.order, command.quantity)]
+        if command.kind == CommandKind.MASS_CANCEL:
+            return self.cancel_every(command)
         assert command.kind == CommandKind.NEW
         return self.new(command)
 
@@ -190,6 +201,33 @@ class Rules:
         if resting is None or resting.state is not OrderState.OPEN:
             return refusal(self.sequence, RejectReason.UNKNOWN_ORDER, order=order)
         return self.end(order, EventKind.CANCELLED)
+
+    def reduce(self, order: int, lots: int, reason: RejectReason = RejectReason.NONE) -> Report:
+        resting = self.orders.get(order)
+        if resting is None or lots >= resting.leaves:
+            return self.cancel(order)
+        resting = resting._replace(taken_off=resting.taken_off + lots)
+        self.orders[order] = resting
+        return self.report(EventKind.REDUCED, resting, reason=reason)
+
+    def cancel_every(self, command: Command) -> list[Report]:
+        if command.instrument >= len(self.symbols):
+            reason = RejectReason.UNKNOWN_INSTRUMENT
+            return [refusal(self.sequence, reason, client_id=command.client_id)]
+        ended = [
+            self.end(one.order, EventKind.CANCELLED)
+            for one in self.orders.values()
+            if one.leaves
+            and command.instrument in (EVERY, one.command.instrument)
+            and command.side in (BOTH_SIDES, one.command.side)
+        ]
+        done = blank()._replace(
+            kind=EventKind.MASS_CANCELLED,
+            client_id=command.client_id,
+            quantity=len(ended),
+            sequence=self.sequence,
+        )
+        return [*ended, done]
 
     def end(self, order: int, kind: EventKind) -> Report:
         """End an open order as `kind`: CANCELLED or EXPIRED."""
@@ -238,7 +276,7 @@ class Rules:
         resting = self.orders[order]
         paid = price * quantity // 10 if resting.command.programme >= 0 else 0
         filled = resting.filled + quantity
-        state = OrderState.FILLED if filled == resting.command.quantity else OrderState.OPEN
+        state = OrderState.FILLED if filled == resting.total else OrderState.OPEN
         resting = resting._replace(
             filled=filled,
             gross=resting.gross + price * quantity,
@@ -280,7 +318,7 @@ class Rules:
             order=resting.order,
             client_id=command.client_id,
             price=command.price,
-            quantity=command.quantity,
+            quantity=resting.total,
             leaves=resting.leaves,
             filled=resting.filled,
             gross=resting.gross,

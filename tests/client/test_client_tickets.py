@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,7 @@ from exchange.client.errors import BadInput, UnknownName
 from exchange.client.money import hao_of, yuan
 from exchange.client.tickets import Instruments, OrderTicket, client_id_bytes
 from exchange.protocol.messages import ListedInstrument, ListedProgramme
-from matching.vocabulary import NOTIONAL_MAX, PRICE_MAX, Side, TimeInForce
+from matching.vocabulary import NOTIONAL_MAX, PRICE_MAX, SelfTrade, Side, TimeInForce
 from tests.client.fake_venue import listing
 
 VOUCHER = "HZ-VOUCHER-2026"
@@ -108,8 +109,54 @@ def test_an_order_stays_within_what_one_may_amount_to(qwen):
 
 
 def test_a_time_in_force_has_a_name(qwen):
-    with pytest.raises(BadInput, match="time_in_force 'forever' is unknown: use one of gtc, day, ioc"):
+    with pytest.raises(BadInput, match="time_in_force 'forever' is unknown: use one of gtc, gtd, day, ioc"):
         qwen.buy(1, limit="1", time_in_force="forever")
+
+
+def test_what_else_an_order_may_say_stands_on_the_ticket(qwen):
+    until = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    ticket = qwen.sell(
+        100,
+        limit="1",
+        post_only=True,
+        display_quantity=10,
+        expires_at=until,
+        self_trade="cancel_maker",
+    )
+    assert ticket.time_in_force is TimeInForce.GTD
+    assert ticket.expires_at == 1_772_366_400_000_000_000
+    assert (ticket.post_only, ticket.display_quantity) == (True, 10)
+    assert ticket.self_trade is SelfTrade.CANCEL_MAKER
+    urgent = qwen.buy(100, limit="1", time_in_force="fok", minimum_quantity=100, expires_at=None)
+    assert (urgent.time_in_force, urgent.minimum_quantity, urgent.expires_at) == (TimeInForce.FOK, 100, 0)
+    assert qwen.buy(1, limit="1", expires_at=7).expires_at == 7
+
+
+@pytest.mark.parametrize(
+    ("wishes", "told"),
+    [
+        ({"self_trade": "never"}, "self_trade 'never' is unknown: use one of none, cancel_taker"),
+        ({"display_quantity": 4}, "display_quantity 4 is not between .*: give at least 5 lots"),
+        ({"display_quantity": -1}, "display_quantity -1"),
+        ({"display_quantity": 1.5}, "display_quantity 1.5"),
+        ({"minimum_quantity": 5_001}, "minimum_quantity 5001 is not between 0 and the quantity, 5000"),
+        ({"minimum_quantity": True}, "minimum_quantity True"),
+        ({"expires_at": datetime(2026, 3, 1)}, "expires_at .* is no time: give a datetime with its zone"),  # noqa: DTZ001
+        ({"expires_at": -5}, "expires_at -5 is no time"),
+        ({"expires_at": 5, "time_in_force": "day"}, "only then: give expires_at with gtd"),
+        ({"time_in_force": "gtd"}, "if its time in force is gtd"),
+        ({"post_only": True, "time_in_force": "ioc"}, "cannot be post_only and trade at once"),
+        ({"post_only": True, "minimum_quantity": 1}, "cannot be post_only and trade at once"),
+    ],
+)
+def test_wishes_that_contradict_or_ask_too_much_are_told_at_once(qwen, wishes, told):
+    with pytest.raises(BadInput, match=told):
+        qwen.buy(5_000, limit="1", **wishes)
+
+
+def test_a_wish_that_nobody_knows_is_a_mistake_of_the_caller(qwen):
+    with pytest.raises(TypeError, match="post_onyl"):
+        qwen.buy(1, limit="1", post_onyl=True)
 
 
 def test_a_programme_is_known_and_pays_for_buys_only(qwen):

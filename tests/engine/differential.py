@@ -100,7 +100,7 @@ def expected_of(batch: Sequence[Step], twin: Twin, results: dict[int, RejectReas
         if act is None:
             expected += twin.apply(command)
             continue
-        twin.sequence += 1
+        expected += twin.pass_time(command)
         if results[twin.sequence] == RejectReason.NONE:
             twin.decide(act)
     return expected

@@ -22,13 +22,16 @@ from exchange.protocol.acts import (
     SetFees,
     SetPhase,
 )
-from exchange.protocol.records import Command
+from exchange.protocol.records import Command, Instruction
 from matching.vocabulary import (
+    BOTH_SIDES,
+    EVERY,
     NO_SLOT,
     NOTIONAL_MAX,
     PRICE_MAX,
     QUANTITY_MAX,
     CommandKind,
+    SelfTrade,
     Side,
     TimeInForce,
 )
@@ -152,7 +155,7 @@ class Flow:
         if sort < 0.70:
             return Step(self.order())
         if sort < 0.84:
-            return Step(self.cancel())
+            return Step(self.change())
         if sort < 0.90:
             return Step(self.again())
         if sort < 0.955:
@@ -187,9 +190,9 @@ class Flow:
             if listed is JUMBO:
                 programme = self.programmes.index(JUMBO_GRANT)
         usual = TimeInForce.GTC if programme == NO_SLOT else TimeInForce.DAY
-        last = chance.choice((usual, usual, usual, usual, TimeInForce.DAY, TimeInForce.IOC, TimeInForce.GTC))
+        last = chance.choice((usual,) * 6 + tuple(TimeInForce))
         self.numbered += 1
-        return Command(
+        order = Command(
             kind=CommandKind.NEW,
             side=Side.SELL if is_sell else Side.BUY,
             time_in_force=last,
@@ -200,6 +203,50 @@ class Flow:
             quantity=chance.choice((1, 2, 3, 5, 8, 13, 21, chance.randint(1, 60))),
             programme=programme,
             sent_at=self.time - chance.choice((0, 0, 0, 1, SECOND_NS, -SECOND_NS, -DAY_NS)),
+            time=self.time,
+        )
+        return self.instructed(order)
+
+    def instructed(self, order: Command) -> Command:
+        """Return an order with what only some orders say: when it expires, how it shows, whom it avoids."""
+        chance = self.chance
+        if order.time_in_force == TimeInForce.GTD:
+            order = order._replace(
+                expires_at=self.time + chance.choice((1, 1_000, SECOND_NS, 20 * SECOND_NS))
+            )
+        if chance.random() < 0.4:
+            order = order._replace(self_trade=chance.choice((*SelfTrade,)))
+        sort = chance.random()
+        if sort < 0.1:
+            return order._replace(display_quantity=chance.randint(1, order.quantity))
+        if sort < 0.2:
+            return order._replace(minimum_quantity=chance.randint(1, order.quantity))
+        if sort < 0.3 and order.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK):
+            return order._replace(instructions=Instruction.POST_ONLY)
+        return order
+
+    def change(self) -> Command:
+        """Return what is asked of orders that may be open; rarely of all of a member's."""
+        sort = self.chance.random()
+        if sort < 0.03:
+            return self.mass_cancel()
+        cancel = self.cancel()
+        if sort < 0.4:
+            lots = self.chance.choice((1, 1, 2, 3, 5, 20, 0, -1))
+            return cancel._replace(kind=CommandKind.REDUCE, quantity=lots)
+        if sort < 0.45:
+            return Command(CommandKind.CLOCK, time=self.time)
+        return cancel
+
+    def mass_cancel(self) -> Command:
+        """Return a mass cancel of somebody's orders, perhaps of an instrument or a side that is not there."""
+        chance = self.chance
+        return Command(
+            CommandKind.MASS_CANCEL,
+            side=chance.choice((0, 1, BOTH_SIDES, BOTH_SIDES, 9)),
+            instrument=chance.choice((EVERY, 0, 1, 2, 99)),
+            member=chance.choice((*self.traders, 1_000)),
+            client_id=chance.choice((b"", b"all of them")),
             time=self.time,
         )
 
@@ -310,14 +357,14 @@ class Flow:
 
 # --- mistakes ----------------------------------------------------------------------------------
 
-FIELDS = ("instructions", "self_trade", "display_quantity", "stop_price", "trail", "expires_at")
+FIELDS = ("stop_price", "trail")
 
 MISTAKES: tuple[Mistake, ...] = (
-    lambda chance, one: one._replace(kind=chance.choice((2, 3, 9, 255))),
-    lambda chance, one: one._replace(kind=chance.choice((2, 3)), member=chance.choice((-1, 0, 500))),
+    lambda chance, one: one._replace(kind=chance.choice((3, 5, 9, 255))),
+    lambda chance, one: one._replace(kind=chance.choice((2, 3, 4)), member=chance.choice((-1, 0, 500))),
     lambda chance, one: one._replace(side=chance.choice((2, 255))),
     lambda chance, one: one._replace(type=chance.choice((1, 255))),
-    lambda chance, one: one._replace(time_in_force=chance.choice((1, 4, 255))),
+    lambda chance, one: one._replace(time_in_force=chance.choice((5, 255))),
     lambda chance, one: one._replace(price=chance.choice((0, -1, -(2**63)))),
     lambda chance, one: one._replace(price=chance.choice((PRICE_MAX + 1, 2**63 - 1))),
     lambda chance, one: one._replace(price=one.price + 1, instrument=0),
@@ -328,6 +375,20 @@ MISTAKES: tuple[Mistake, ...] = (
     lambda chance, one: one._replace(quantity=NOTIONAL_MAX // one.price),
     lambda chance, one: one._replace(client_id=b""),
     lambda chance, one: one._replace(**{chance.choice(FIELDS): 1}),  # type: ignore[arg-type]
+    lambda chance, one: one._replace(instructions=chance.choice((2, 3, 255))),
+    lambda chance, one: one._replace(self_trade=chance.choice((5, 255))),
+    lambda chance, one: one._replace(
+        display_quantity=chance.choice((-1, 1)), quantity=1_001, time_in_force=TimeInForce.DAY
+    ),
+    lambda chance, one: one._replace(minimum_quantity=chance.choice((-1, one.quantity + 1, 2**63 - 1))),
+    lambda chance, one: one._replace(
+        time_in_force=TimeInForce.GTD, expires_at=chance.choice((0, -1, one.time, one.time - 1))
+    ),
+    lambda chance, one: one._replace(
+        instructions=Instruction.POST_ONLY,
+        minimum_quantity=1,
+        time_in_force=chance.choice((TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK)),
+    ),
     lambda chance, one: one._replace(instrument=chance.choice((-1, len(LISTED), 2**31 - 1))),
     lambda chance, one: one._replace(member=chance.choice((-1, 0, 1_000, 2**31 - 1))),
     lambda chance, one: one._replace(member=chance.choice((1, 2))),

@@ -37,7 +37,16 @@ from exchange.protocol.records import COMMAND_STRUCT, Command
 from exchange.server.audit import laws_broken
 from matching.layout import EVENT
 from matching.view import orders_of
-from matching.vocabulary import NO_SLOT, CommandKind, EventKind, RejectReason, Side, TimeInForce
+from matching.vocabulary import (
+    BOTH_SIDES,
+    EVERY,
+    NO_SLOT,
+    CommandKind,
+    EventKind,
+    RejectReason,
+    Side,
+    TimeInForce,
+)
 from settlement.layout import client_ids
 from settlement.terms import ProgrammeTerms, Rate, midnight_ns
 
@@ -201,6 +210,8 @@ class Said(NamedTuple):
     quantity: int
     leaves: int
     maker_leaves: int
+    was_price: int
+    phase: int
     instrument: int
     sequence: int
     time: int
@@ -364,6 +375,36 @@ class Venue:
         command = Command(CommandKind.CANCEL, order=order, member=self.member(member), time=self.time)
         return self.ask(command)
 
+    def reduce(self, member: str, order: int, quantity: int) -> Answer:
+        self.time += 1
+        return self.ask(
+            Command(
+                CommandKind.REDUCE,
+                order=order,
+                member=self.member(member),
+                quantity=quantity,
+                time=self.time,
+            )
+        )
+
+    def cancel_all(self, member: str, symbol: str = "", side: int = BOTH_SIDES) -> Answer:
+        self.time += 1
+        return self.ask(
+            Command(
+                CommandKind.MASS_CANCEL,
+                side=side,
+                instrument=self.instrument(symbol) if symbol else EVERY,
+                member=self.member(member),
+                client_id=b"all",
+                time=self.time,
+            )
+        )
+
+    def pass_time(self, nanoseconds: int) -> Answer:
+        """Let time pass, and the clock be told."""
+        self.time += nanoseconds
+        return self.ask(Command(CommandKind.CLOCK, time=self.time))
+
     def end_day(self) -> Answer:
         self.time += 1
         return self.ask(Command(CommandKind.END_DAY, time=self.time))
@@ -459,7 +500,7 @@ def usages_of(engine: Engine) -> dict[tuple[int, int], Used]:
 def book_of(engine: Engine) -> list[tuple[int, ...]]:
     """Return every order that rests, in priority order, book by book."""
     return [
-        (instrument, side, *(int(row[name]) for name in ("id", "price", "leaves", "member")))
+        (instrument, side, *(int(row[name]) for name in ("id", "price", "leaves", "shown", "member")))
         for instrument in range(len(engine.core.book.markets))
         for side in Side
         for row in orders_of(engine.core.book, instrument, side)

@@ -59,9 +59,11 @@ def all_of(engine: Engine) -> dict[str, bytes]:
     ledger, book, memory = engine.core.ledger, engine.core.book, engine.core.memory
     totals, counts = ledger.totals[0], book.counts[0]
     tables = {name: getattr(ledger, name)[: totals[name]] for name in ("accounts", "members", "listings")}
-    tables |= {name: getattr(ledger, name)[: totals["programmes"]] for name in ("programmes", "rates")}
+    tables |= {"programmes": ledger.programmes[: totals["programmes"]], "rates": ledger.rates}
     tables |= {"fees": ledger.fees, "totals": ledger.totals, "usages": ledger.usages[: totals["usages"]]}
-    tables |= {"markets": book.markets, "halves": book.halves, "counts": book.counts}
+    counts_but_time = book.counts.copy()
+    counts_but_time["clock"] = 0
+    tables |= {"markets": book.markets, "halves": book.halves, "counts": counts_but_time}
     tables |= {"orders": book.orders[: counts["orders_used"]], "recalls": memory.recalls[: totals["members"]]}
     rows = {name: table.tobytes() for name, table in tables.items()}
     return rows | {"names": msgspec.json.encode(engine.registry)}

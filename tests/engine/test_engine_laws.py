@@ -200,22 +200,25 @@ def crowd(chance: random.Random) -> Iterator[Step]:
         price = chance.randrange(1, 10**9) if side == Side.BUY else 10**9 + chance.randrange(10**9)
         member = 1 if side == Side.SELL and chance.random() < 0.9 else 2 + chance.randrange(FIRMS)
         programme = number % PROGRAMMES if side == Side.BUY and chance.random() < 0.2 else -1
+        is_timed = programme == -1 and number % 5 == 1
         yield Step(
             Command(
                 kind=CommandKind.NEW,
                 side=side,
-                time_in_force=TimeInForce.DAY,
+                time_in_force=TimeInForce.GTD if is_timed else TimeInForce.DAY,
                 instrument=number % SYMBOLS if number % 5 else 0,
                 member=member,
                 client_id=b"%d" % number,
                 price=price,
                 quantity=1 + number % 3,
+                display_quantity=number % 2,
+                expires_at=NOON + 1,
                 programme=programme,
                 sent_at=NOON,
                 time=NOON,
             )
         )
-    yield Step(Command(CommandKind.END_DAY, time=NOON))
+    yield Step(Command(CommandKind.END_DAY, time=NOON + 1))
 
 
 def sizes_of(engine: Engine) -> dict[str, int]:

@@ -29,9 +29,11 @@ from matching.vocabulary import (
     NOTIONAL_MAX,
     PRICE_MAX,
     QUANTITY_MAX,
+    SLICES_MAX,
     CommandKind,
     EventKind,
     OrderState,
+    OrderType,
     Phase,
     RejectReason,
     Role,
@@ -42,15 +44,7 @@ from settlement.layout import HOUSE, NO_PROGRAMME
 from settlement.reference import Asked, Effect, Listing, Member, Order, Part, ReferenceLedger, Refused
 from tests.engine.market import Balance, Budget, Said, Stand, Used
 
-UNREAD = (
-    "instructions",
-    "self_trade",
-    "display_quantity",
-    "minimum_quantity",
-    "stop_price",
-    "trail",
-    "expires_at",
-)
+UNREAD = ("stop_price", "trail")
 """The fields of a command that no order type of today reads."""
 
 
@@ -158,19 +152,32 @@ class Twin:
 
     def apply(self, record: Record) -> list[Said]:
         """Do what is asked, as the next command, and tell what happened."""
+        return [*self.pass_time(record), *self.do(record)]
+
+    def pass_time(self, record: Record) -> list[Said]:
+        """Begin the next command: the clock comes to its time, and what is due expires."""
         self.sequence += 1
+        self.book.clock = max(self.book.clock, record.time)
+        return self.settled(record, [*self.book.expire()])
+
+    def do(self, record: Record) -> list[Said]:
+        """Do what is asked."""
         try:
             match record.kind:
                 case CommandKind.NEW:
                     return self.new_order(record)
-                case CommandKind.CANCEL:
-                    return self.cancel(record)
+                case CommandKind.CANCEL | CommandKind.REDUCE:
+                    return self.change(record)
+                case CommandKind.MASS_CANCEL:
+                    return self.cancel_many(record)
                 case CommandKind.END_DAY:
                     self.ledger.end_day()
                     return self.settled(record, [*self.book.obey(form_of(record, 0))])
+                case CommandKind.CLOCK:
+                    return []
             raise Refused(RejectReason.UNKNOWN_KIND)
         except Refused as why:
-            order = record.order if record.kind == CommandKind.CANCEL else 0
+            order = record.order if record.kind in (CommandKind.CANCEL, CommandKind.REDUCE) else 0
             event = refusal(form_of(record, order), why.reason)
             return [self.said(record, event, state=OrderState.REJECTED, detail=why.detail)]
 
@@ -190,6 +197,7 @@ class Twin:
         try:
             self.must_be_sound(record)
             self.must_be_allowed(record)
+            self.must_fit_the_book(record)
             order = self.ledger.enter(asked_of(record), self.sequence)
         except Refused as why:
             memory.remember(memo._replace(reason=why.reason, detail=why.detail))
@@ -202,13 +210,28 @@ class Twin:
         )
         return self.settled(record, [*self.book.obey(form)])
 
-    def cancel(self, record: Record) -> list[Said]:
-        """Take an order back; only its own member may."""
+    def change(self, record: Record) -> list[Said]:
+        """Take an order back, or lots off it; only its own member may."""
         self.must_be_member(record)
-        events = [*self.book.obey(form_of(record, record.order))]
-        if events[0].kind == EventKind.REJECTED:
+        if record.kind == CommandKind.REDUCE and record.quantity <= 0:
+            raise Refused(RejectReason.QUANTITY_NOT_POSITIVE)
+        return self.settled(record, self.obeyed(form_of(record, record.order)))
+
+    def cancel_many(self, record: Record) -> list[Said]:
+        """Take a member's own orders back, of an instrument, of a side, or all; tell how many they were."""
+        self.must_be_member(record)
+        form = form_of(record, 0)
+        events = self.obeyed(form)
+        done = refusal(form, RejectReason.NONE)
+        done = done._replace(kind=EventKind.MASS_CANCELLED, price=0, quantity=len(events))
+        return [*self.settled(record, events), self.said(record, done)]
+
+    def obeyed(self, form: Command) -> list[Event]:
+        """Put a command to the book. Raises `Refused` if the book does."""
+        events = [*self.book.obey(form)]
+        if events and events[0].kind == EventKind.REJECTED:
             raise Refused(RejectReason(events[0].reason))
-        return self.settled(record, events)
+        return events
 
     def known(self, record: Record, memo: Memo) -> Said:
         """Answer an id that is known: nothing is done, and its order's state now is told."""
@@ -218,6 +241,7 @@ class Twin:
         if memo.order is None:
             return self.said(record, event, state=OrderState.REJECTED, detail=memo.detail, **asked)
         order = memo.order
+        event = event._replace(quantity=order.quantity)
         if order.state == OrderState.OPEN:
             event = event._replace(leaves=order.leaves)
         return self.said(
@@ -241,9 +265,13 @@ class Twin:
 
     def must_be_sound(self, record: Record) -> None:
         """Refuse what cannot be taken as it is written."""
-        if any(getattr(record, name) for name in UNREAD):
+        if record.type != OrderType.LIMIT:
+            raise Refused(RejectReason.UNKNOWN_TYPE)
+        if any(getattr(record, name) for name in UNREAD) or record.instructions not in (0, 1):
             raise Refused(RejectReason.FIELD_NOT_SUPPORTED)
         reason = self.book.fault_of(form_of(record, self.sequence))
+        if reason in (RejectReason.POST_ONLY_WOULD_CROSS, RejectReason.BOOK_FULL):
+            return  # so it stands now: first comes whether this member may place it at all
         if reason == RejectReason.PRICE_TOO_LARGE:
             raise Refused(reason, PRICE_MAX)
         if reason == RejectReason.PRICE_OFF_TICK:
@@ -252,6 +280,8 @@ class Twin:
             raise Refused(reason, QUANTITY_MAX)
         if reason == RejectReason.NOTIONAL_TOO_LARGE:
             raise Refused(reason, NOTIONAL_MAX // record.price)
+        if reason == RejectReason.DISPLAY_QUANTITY_INVALID:
+            raise Refused(reason, -(-record.quantity // SLICES_MAX))
         if reason != RejectReason.NONE:
             raise Refused(reason)
 
@@ -274,6 +304,12 @@ class Twin:
             raise Refused(RejectReason.OPEN_ORDERS_AT_LIMIT, member.open_orders_max)
         if member.turnover + notional > member.turnover_max:
             raise Refused(RejectReason.TURNOVER_AT_LIMIT, max(member.turnover_max - member.turnover, 0))
+
+    def must_fit_the_book(self, record: Record) -> None:
+        """Refuse an order that must not trade at once, and would; and an iceberg too many."""
+        reason = self.book.fault_of(form_of(record, self.sequence))
+        if reason != RejectReason.NONE:
+            raise Refused(reason)
 
     # --- what is told --------------------------------------------------------------------------
 
@@ -343,7 +379,7 @@ class Twin:
             [(one.open_orders, one.turnover, int(one.blocked)) for one in ledger.members],
             (ledger.entries, ledger.trades),
             [
-                (instrument, side, order.id, order.price, order.leaves, order.member)
+                (instrument, side, order.id, order.price, order.leaves, order.shown, order.member)
                 for instrument in range(len(self.symbols))
                 for side in Side
                 for order in self.book.orders_of(instrument, side)
@@ -353,17 +389,8 @@ class Twin:
 
 def form_of(record: Record, order: int) -> Command:
     """Return a command in the book's words, under the order id that it acts on."""
-    return Command(
-        order=order,
-        price=record.price,
-        quantity=record.quantity,
-        instrument=record.instrument,
-        member=record.member,
-        kind=record.kind,
-        side=record.side,
-        type=record.type,
-        time_in_force=record.time_in_force,
-    )
+    alike = {name: getattr(record, name) for name in Command._fields if name in Record._fields}
+    return Command(**alike | {"order": order, "post_only": record.instructions & 1})
 
 
 def asked_of(record: Record) -> Asked:

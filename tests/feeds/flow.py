@@ -13,9 +13,10 @@ from feeds.builder import BookBuilder, State
 from feeds.messages import Depth, Message, Refresh, read
 from feeds.publisher import Publisher
 from matching.batch import match
+from matching.flow import random_flow
 from matching.layout import COMMAND, EVENT, Book, empty_book
 from matching.view import depth_of
-from matching.vocabulary import CommandKind, EventKind, Side, TimeInForce
+from matching.vocabulary import EVERY, CommandKind, EventKind, Side, TimeInForce
 
 TICKS = (1, 1, 10, 500)
 SECOND = 1_000_000_000
@@ -35,8 +36,9 @@ def order(
     time_in_force: TimeInForce = TimeInForce.GTC,
     group: int = 0,
     subsidised: bool = False,
+    **more: int,
 ) -> np.ndarray:
-    """Return one new order, as an array of one command."""
+    """Return one new order, as an array of one command; `more` are any other fields."""
     command = np.zeros(1, COMMAND)
     command["kind"] = CommandKind.NEW
     command["order"] = number
@@ -47,15 +49,24 @@ def order(
     command["time_in_force"] = time_in_force
     command["group"] = group or number
     command["subsidised"] = subsidised
+    for name, value in more.items():
+        command[name] = value
+    return command
+
+
+def change(kind: CommandKind, number: int, **more: int) -> np.ndarray:
+    """Return what is asked of an order that is there, in its owner's name."""
+    command = np.zeros(1, COMMAND)
+    command["kind"] = kind
+    command["order"] = number
+    command["member"] = EVERY
+    for name, value in more.items():
+        command[name] = value
     return command
 
 
 def cancel(number: int) -> np.ndarray:
-    command = np.zeros(1, COMMAND)
-    command["kind"] = CommandKind.CANCEL
-    command["order"] = number
-    command["member"] = -1
-    return command
+    return change(CommandKind.CANCEL, number)
 
 
 def end_day() -> np.ndarray:
@@ -113,6 +124,17 @@ class Flow:
         )
 
 
+def everything(seed: int, commands: int) -> Iterator[np.ndarray]:
+    """Yield all that may be asked of a book, stops and icebergs and all, in batches of random size."""
+    tape = random_flow(seed, commands, instruments=len(TICKS), ticks=TICKS)
+    chance = random.Random(seed)
+    start = 0
+    while start < len(tape):
+        size = min(int(chance.paretovariate(0.7)), 60)
+        yield tape[start : start + size]
+        start += size
+
+
 class Frame(NamedTuple):
     """What one batch has led to."""
 
@@ -129,6 +151,7 @@ class Venue:
         self.book = empty_book(instruments)
         for instrument in range(instruments):
             self.book.markets["tick"][instrument] = tick or TICKS[instrument % len(TICKS)]
+            self.book.markets["collar"][instrument] = 100
         self.instruments = range(instruments)
         self.publisher = Publisher(run, sequence=0, time=START)
         self.sequence = 0

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from feeds.builder import BookBuilder, Books, State
 from feeds.messages import Depth, Heartbeat, Message, Trades, read
 from matching.vocabulary import EventKind
-from tests.feeds.flow import SECOND, Flow, Venue, heal, seen, truth
+from tests.feeds.flow import SECOND, Flow, Venue, everything, heal, seen, truth
+
+
+def plain(seed: int, commands: int) -> Iterator[np.ndarray]:
+    return Flow(seed).batches(commands)
 
 
 @pytest.mark.parametrize("nth", range(3))
-def test_book_from_feed_is_the_book_in_the_engine_after_every_batch(seed, scale, nth):
+@pytest.mark.parametrize("flow", [plain, everything])
+def test_book_from_feed_is_the_book_in_the_engine_after_every_batch(seed, scale, flow, nth):
     venue, books = Venue(), Books(range(4))
     for builder in books:
         builder.take(venue.refresh(builder.instrument), now=0)
     told, happened = [], []
-    for commands in Flow(seed + nth).batches(4_000 * scale):
+    for commands in flow(seed + nth, 4_000 * scale):
         frame = venue.play(commands)
         for message in map(read, frame.published):
             books.take(message, now=0)
@@ -42,9 +49,12 @@ def test_book_from_feed_is_the_book_in_the_engine_after_every_batch(seed, scale,
 def test_canary_the_flow_holds_every_kind_of_event(seed):
     """The law is worth what its flow covers: each kind of event, several instruments, deep books."""
     venue, kinds = Venue(), set()
-    for commands in Flow(seed).batches(4_000):
+    for commands in everything(seed, 4_000):
         kinds |= set(venue.play(commands).events["kind"].tolist())
-    assert kinds == set(EventKind) - {EventKind.KNOWN}
+    assert kinds == set(EventKind) - {EventKind.KNOWN, EventKind.MASS_CANCELLED}
+    venue = Venue()
+    for commands in Flow(seed).batches(4_000):
+        venue.play(commands)
     assert all(min(map(len, truth(venue.book, at))) >= 3 for at in venue.instruments)
 
 

@@ -8,8 +8,8 @@ import pytest
 from feeds.messages import DEPTH, TRADES, Depth, LevelUpdate, TradePrint, Trades, read, write_ask
 from feeds.publisher import Publisher
 from matching.layout import EVENT, MARKET, empty_book
-from matching.vocabulary import EventKind, Side, TimeInForce
-from tests.feeds.flow import START, Venue, cancel, end_day, no_events, order, truth
+from matching.vocabulary import CommandKind, EventKind, OrderType, SelfTrade, Side, TimeInForce
+from tests.feeds.flow import START, Venue, cancel, change, end_day, no_events, order, truth
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -110,6 +110,59 @@ def test_a_related_partys_maker_leaves_and_a_related_buy_never_stands(venue):
     assert told(venue, order(3, BUY, 5, 100, group=9, subsidised=True)) == []
 
 
+def test_an_iceberg_is_seen_slice_by_slice(venue):
+    assert told(venue, order(1, SELL, 100, 101, display_quantity=7)) == ["0 #1: sell 101: 7 of 1"]
+    assert told(venue, order(2, BUY, 10, 101)) == [
+        "0 #1: buys 7 @ 101",
+        "0 #1: buys 3 @ 101",
+        "0 #2: sell 101: 4 of 1",
+    ]
+    assert told(venue, change(CommandKind.REDUCE, 1, quantity=80)) == ["0 #3: sell 101: 4 of 1"]
+    assert told(venue, change(CommandKind.REDUCE, 1, quantity=8)) == ["0 #4: sell 101: 2 of 1"]
+
+
+def test_lots_lost_to_the_own_group_leave_the_level(venue):
+    told(venue, order(1, SELL, 5, 101, group=9))
+    assert told(venue, order(2, BUY, 3, 105, group=9, self_trade=SelfTrade.DECREMENT)) == [
+        "0 #2: sell 101: 2 of 1"
+    ]
+
+
+def test_a_replaced_order_leaves_one_level_for_another(venue):
+    told(venue, order(1, BUY, 5, 100), order(2, SELL, 1, 105))
+    assert told(venue, change(CommandKind.REPLACE, 1, quantity=4, price=99)) == [
+        "0 #2: buy 100: 0 of 0",
+        "0 #2: buy 99: 4 of 1",
+    ]
+    assert told(venue, change(CommandKind.REPLACE, 1, quantity=1, price=110)) == [
+        "0 #1: buys 1 @ 105",
+        "0 #3: buy 99: 0 of 0",
+        "0 #3: sell 105: 0 of 0",
+    ]
+
+
+def test_a_parked_stop_is_its_members_secret_until_it_rests(venue):
+    stop = order(1, BUY, 5, 104, type=OrderType.STOP_LIMIT, stop_price=102)
+    assert told(venue, stop) == []
+    assert told(venue, change(CommandKind.REPLACE, 1, quantity=6, price=103)) == []
+    assert told(venue, change(CommandKind.REDUCE, 1, quantity=2)) == []
+    assert told(venue, order(2, SELL, 2, 102), order(3, BUY, 1, 102)) == [
+        "0 #1: buys 1 @ 102",
+        "0 #1: buys 1 @ 102",
+        "0 #1: sell 102: 0 of 0",
+        "0 #1: buy 103: 3 of 1",
+    ]
+
+
+def test_a_triggered_order_that_ends_at_once_keeps_its_price_to_itself(venue):
+    told(venue, order(1, BUY, 1, 110, type=OrderType.STOP, stop_price=102), order(2, SELL, 3, 102))
+    assert told(venue, order(3, BUY, 1, 102)) == [
+        "0 #1: buys 1 @ 102",
+        "0 #1: buys 1 @ 102",
+        "0 #2: sell 102: 1 of 1",
+    ]
+
+
 def test_refusals_are_nobodys_business(venue):
     told(venue, order(1, BUY, 5, 100))
     bad = [order(1, BUY, 5, 99), order(2, BUY, 5, 100, instrument=77), cancel(44)]
@@ -194,8 +247,11 @@ def test_every_kind_of_event_has_its_place():
         EventKind.TRADED,
         EventKind.CANCELLED,
         EventKind.EXPIRED,
+        EventKind.REDUCED,
+        EventKind.REPLACED,
+        EventKind.TRIGGERED,
     }
-    moves_none = {EventKind.REJECTED, EventKind.KNOWN}
+    moves_none = {EventKind.REJECTED, EventKind.PHASE_CHANGED, EventKind.KNOWN, EventKind.MASS_CANCELLED}
     assert moves_a_level | moves_none == set(EventKind)
     for kind in EventKind:
         event = np.zeros(1, EVENT)

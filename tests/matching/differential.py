@@ -2,8 +2,9 @@
 
     PYTHONPATH=. .venv/bin/python tests/matching/differential.py --seed 7 --commands 20000
 
-repeats what a test says has failed. It imports nothing but `matching`, so that a changed copy of the
-kernels, or the kernels as plain Python (`NUMBA_DISABLE_JIT=1`), can be played from another process.
+repeats what a test says has failed; `--coverage` tells what became of new orders, by what they said.
+It imports nothing but `matching`, so that a changed copy of the kernels, or the kernels as plain
+Python (`NUMBA_DISABLE_JIT=1`), can be played from another process.
 """
 
 from __future__ import annotations
@@ -11,22 +12,53 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import combinations
 
 import numpy as np
 
-from matching.batch import match
+from matching.batch import match, with_room
 from matching.flow import random_flow
 from matching.invariants import check, faults_of
 from matching.layout import Book, empty_book
-from matching.reference import Event, Market, ReferenceBook, commands_from, events_from
-from matching.view import depth_of, orders_of
-from matching.vocabulary import CommandKind, EventKind, Phase, RejectReason, Side
+from matching.reference import Command, Event, Market, ReferenceBook, commands_from, events_from
+from matching.view import depth_of, orders_of, parked_of
+from matching.vocabulary import (
+    CommandKind,
+    EventKind,
+    OrderType,
+    Phase,
+    RejectReason,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
 
 Outcomes = Counter[tuple[str, str]]
 """How often each sort of command had each outcome, by their names."""
 
+Terms = tuple[str, str]
+"""Two things that one new order says: its type and its time in force, its type and an instruction, two
+instructions, or that it has a self-trade mode and which."""
+
+FATES = (
+    "accepted",
+    "rejected",
+    "traded",
+    "rested",
+    "made",
+    "triggered",
+    "reduced",
+    "replaced",
+    "cancelled",
+    "expired",
+)
+"""What may become of a new order, in the words of the events that say so. Two words are our own:
+`rested`, it stood in the book when its batch had ended; `made`, another order traded with it there."""
+
 BATCHES = (1, 2, 3, 17, 250, 4_096)
+COLLARS = (0, 20, 100, 1_000, 2**31 - 1)
+REFERENCES = (0, 500, 12_345, 500_000)
 
 
 def main() -> int:
@@ -35,13 +67,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--commands", type=int, default=20_000)
     parser.add_argument("--inspect", action="store_true", help="check the book after every batch")
+    parser.add_argument("--coverage", action="store_true", help="tell what became of new orders")
+    parser.add_argument("--room", type=int, default=0, help="commands that the book has room for at first")
     arguments = parser.parse_args()
+    coverage = Coverage()
     try:
-        outcomes = play_seed(arguments.seed, arguments.commands, arguments.inspect)
+        outcomes = play_seed(
+            arguments.seed, arguments.commands, arguments.inspect, coverage=coverage, room=arguments.room
+        )
     except AssertionError as difference:
         sys.stderr.write(f"{difference}\n")
         return 1
     sys.stdout.write(f"{table_of(outcomes)}\n")
+    if arguments.coverage:
+        sys.stdout.write(f"\n{coverage.table()}\n")
     return 0
 
 
@@ -50,9 +89,18 @@ def play_seed(
     commands: int,
     inspect: bool = False,
     reference: type[ReferenceBook] = ReferenceBook,
+    coverage: Coverage | None = None,
+    room: int = 0,
 ) -> Outcomes:
     """Play the random tape of `seed` on both. Markets, members and batches follow from the seed too."""
     rng = np.random.default_rng([seed, 1])
+    tape, markets = scene_of(seed, commands, rng)
+    again = f"tests/matching/differential.py --seed {seed} --commands {commands}"
+    return play(tape, markets, cuts(rng, commands), again, inspect, reference, coverage, room)
+
+
+def scene_of(seed: int, commands: int, rng: np.random.Generator) -> tuple[np.ndarray, list[Market]]:
+    """Return the random tape of `seed`, and markets for it: ticks, a halt, references and collars."""
     instruments = int(rng.integers(1, 6))
     ticks = rng.choice([1, 1, 5, 10, 2_500], instruments).tolist()
     groups = int(rng.integers(2, 6))
@@ -60,9 +108,9 @@ def play_seed(
     phases = [Phase.CONTINUOUS] * instruments
     if instruments > 3:
         phases[-1] = Phase.HALTED
-    markets = [Market(tick, phase) for tick, phase in zip(ticks, phases, strict=True)]
-    again = f"tests/matching/differential.py --seed {seed} --commands {commands}"
-    return play(tape, markets, cuts(rng, commands), again, inspect, reference)
+    references = rng.choice(REFERENCES, instruments).tolist()
+    collars = rng.choice(COLLARS, instruments, p=[0.1, 0.4, 0.3, 0.1, 0.1]).tolist()
+    return tape, [Market(*fields) for fields in zip(ticks, phases, references, collars, strict=True)]
 
 
 def play(
@@ -72,12 +120,15 @@ def play(
     again: str = "",
     inspect: bool = False,
     reference: type[ReferenceBook] = ReferenceBook,
+    coverage: Coverage | None = None,
+    room: int = 0,
 ) -> Outcomes:
     """Play `tape` on both in batches of these lengths; assert that events and books are equal.
 
-    Returns how often what happened. With `inspect` every invariant is checked after each batch.
+    Returns how often what happened, and counts in `coverage` what became of new orders. With `inspect`
+    every invariant is checked after each batch.
     """
-    book, twin = book_of(markets), reference(markets)
+    book, twin = with_room(book_of(markets), room), reference(markets)
     outcomes: Outcomes = Counter()
     start = 0
     while start < len(tape):
@@ -92,6 +143,8 @@ def play(
             assert not faults, "\n".join([f"broken after {start} and the next", *faults, again])
         for event in events:
             outcomes[name_of(commands[event.command].kind), outcome_of(event)] += 1
+        if coverage is not None:
+            coverage.note(commands, events, twin)
         start += len(batch)
     check(book)
     assert_same_books(book, twin)
@@ -101,8 +154,8 @@ def play(
 def book_of(markets: list[Market]) -> Book:
     """Return an empty book of the kernels' for these markets."""
     book = empty_book(len(markets))
-    book.markets["tick"] = [market.tick for market in markets]
-    book.markets["phase"] = [market.phase for market in markets]
+    for field in Market._fields:
+        book.markets[field] = [getattr(market, field) for market in markets]
     return book
 
 
@@ -113,15 +166,94 @@ def cuts(rng: np.random.Generator, commands: int) -> Iterator[int]:
 
 
 def assert_same_books(book: Book, twin: ReferenceBook) -> None:
-    """Assert that the same orders rest in the same order, and that depth says so."""
+    """Assert that the same orders stand in the same order, resting and parked, and that depth says so."""
     for instrument in range(len(twin.markets)):
         for side in Side:
             rows = orders_of(book, instrument, side)
-            resting = [(row["id"], row["price"], row["leaves"], row["member"]) for row in rows]
-            orders = twin.orders_of(instrument, side)
-            assert resting == [(one.id, one.price, one.leaves, one.member) for one in orders]
+            resting = twin.orders_of(instrument, side)
+            assert rows[["id", "price", "leaves", "shown", "member"]].tolist() == [
+                (order.id, order.price, order.leaves, order.shown, order.member) for order in resting
+            ]
+            parked = twin.parked_of(instrument, side)
+            waiting = parked_of(book, instrument, side)
+            assert waiting[["id", "price", "leaves", "stop_price", "member"]].tolist() == [
+                (order.id, order.price, order.leaves, order.stop_price, order.member) for order in parked
+            ]
             depth = twin.depth_of(instrument, side)
             assert depth_of(book, instrument, side, len(rows)).tolist() == [*map(list, depth)]
+
+
+# --- what was covered --------------------------------------------------------------------------
+
+
+class Coverage:
+    """How often new orders with these terms had each fate."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[Terms, str]] = Counter()
+        self.terms: dict[int, list[Terms]] = {}
+
+    def note(self, commands: list[Command], events: list[Event], twin: ReferenceBook) -> None:
+        """Count what became of orders in a batch, which the reference has just played."""
+        for event in events:
+            kind, asked = EventKind(event.kind), commands[event.command]
+            if kind == EventKind.REJECTED:
+                self.count(terms_of(asked) if asked.kind == CommandKind.NEW else [], "rejected")
+                continue
+            if kind == EventKind.ACCEPTED:
+                self.terms[event.order] = terms_of(asked)
+            self.count(self.terms.get(event.order, []), kind.name.lower())
+            if kind == EventKind.TRADED:
+                self.count(self.terms[event.maker_order], "made")
+        for number in {event.order for event in events if event.kind == EventKind.ACCEPTED}:
+            if number in twin.open and not twin.open[number].is_parked:
+                self.count(self.terms[number], "rested")
+
+    def count(self, terms: Iterable[Terms], fate: str) -> None:
+        """Count one fate of an order that says these terms."""
+        self.counts.update((pair, fate) for pair in terms)
+
+    def fates_of(self, pair: Terms) -> set[str]:
+        """Return what became, at least once, of an order that says both."""
+        return {fate for fate in FATES if self.counts[pair, fate]}
+
+    def table(self) -> str:
+        """Return a line for each pair of terms, and in it how often each fate befell such an order."""
+        lines = [f"{'an order that says':32}" + "".join(f"{fate:>10}" for fate in FATES)]
+        for pair in sorted({pair for pair, _ in self.counts}):
+            counts = "".join(f"{self.counts[pair, fate]:>10,}" for fate in FATES)
+            lines.append(f"{' + '.join(pair):32}{counts}")
+        return "\n".join(lines)
+
+
+def terms_of(command: Command) -> list[Terms]:
+    """Return the pairs of terms that a new order says; none if it says what nobody knows."""
+    known = (
+        command.type in tuple(OrderType)
+        and command.time_in_force in tuple(TimeInForce)
+        and command.self_trade in tuple(SelfTrade)
+    )
+    if not known:
+        return []
+    type_ = OrderType(command.type).name.lower()
+    instructions = instructions_of(command)
+    return [
+        (type_, TimeInForce(command.time_in_force).name.lower()),
+        *((type_, instruction) for instruction in instructions),
+        *combinations(instructions, 2),
+        ("self_trade", SelfTrade(command.self_trade).name.lower()),
+    ]
+
+
+def instructions_of(command: Command) -> list[str]:
+    """Return the instructions that a new order gives beside its type and its time in force."""
+    given = {
+        "post_only": command.post_only != 0,
+        "minimum": command.minimum_quantity > 0,
+        "iceberg": 0 < command.display_quantity < command.quantity,
+        "subsidised": command.subsidised != 0,
+    }
+    return [name for name, is_given in given.items() if is_given]
 
 
 # --- telling -----------------------------------------------------------------------------------

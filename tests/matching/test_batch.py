@@ -15,6 +15,8 @@ from matching.vocabulary import (
     NOTIONAL_MAX,
     PRICE_MAX,
     QUANTITY_MAX,
+    SLICES_MAX,
+    SLICES_OPEN_MAX,
     CommandKind,
     EventKind,
     Phase,
@@ -150,7 +152,7 @@ def test_pools_grow_when_they_are_full_and_nothing_is_lost():
     tape["price"] = 1 + np.arange(count) * 1_009
     tape["quantity"] = 1
     book, _ = match(empty_book(1), tape)
-    assert min(len(book.orders), len(book.levels), len(book.nodes), len(book.places)) >= count
+    assert min(len(book.orders), len(book.levels), len(book.nodes), len(book.heads)) >= count
     check(book)
     assert orders_of(book, 0, Side.BUY)["id"].tolist() == list(range(count, 0, -1))
 
@@ -203,3 +205,32 @@ def test_depth_counts_lots_and_orders_from_the_best_price_on():
     assert [level_quantity(book, 0, Side.BUY, price) for price in (102, 101, 100)] == [1, 0, 7]
     assert level_quantity(book, 0, Side.BUY, 10**15) == 0
     assert level_quantity(book, 0, Side.SELL, 100) == 0
+
+
+def test_a_book_that_has_grown_is_history():
+    first = empty_book(1)
+    orders = [SOUND._replace(order=number, price=number) for number in range(1, 500)]
+    second, _ = match(first, array_of(orders))
+    with pytest.raises(ValueError, match="go on with the book that match returned"):
+        match(first, array_of([SOUND]))
+    check(second)
+
+
+@pytest.mark.parametrize("tick", [0, -1, PRICE_MAX + 1])
+def test_a_tick_is_a_price(tick):
+    with pytest.raises(ValueError, match="is no price"):
+        empty_book(1, tick)
+
+
+def test_open_icebergs_have_only_so_many_slices():
+    iceberg = SOUND._replace(price=1, quantity=SLICES_MAX, display_quantity=1)
+    fit = SLICES_OPEN_MAX // (SLICES_MAX + 1) + 1
+    tape = [iceberg._replace(order=number) for number in range(1, fit + 2)]
+    tape += [SOUND._replace(order=fit + 2, price=1)]
+    tape += [SOUND._replace(order=1, kind=CommandKind.CANCEL), iceberg._replace(order=fit + 3)]
+    book, rows = match(empty_book(1), array_of(tape))
+    events = events_from(rows)
+    assert events == ReferenceBook([Market()]).apply_all(tape)
+    assert [event.order for event in events if event.reason == RejectReason.BOOK_FULL] == [fit + 1]
+    assert events[-1].kind == EventKind.ACCEPTED
+    check(book)

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 
-import matching.reference
+from matching import reference, reference_faults, reference_orders, reference_trading
 from matching.reference import ReferenceBook
-from matching.vocabulary import EventKind, RejectReason, Side, TimeInForce
+from matching.vocabulary import RejectReason, Side, TimeInForce
 from tests.matching.differential import play_seed
+from tests.matching.other_rules import OTHER_RULES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 COMMANDS = 10_000
-PLAIN_SECONDS_MAX = 20
+SEEDS_MAX = 5
+PLAIN_SECONDS_MAX = 30
 """Far more than is needed: a changed kernel may run in circles, and is then found out too."""
 
 
@@ -29,123 +31,10 @@ def test_the_canaries_sing_while_nothing_is_broken(seed):
 # --- a reference whose rules are others --------------------------------------------------------
 
 
-class TakersPrice(ReferenceBook):
-    """Trades are made at the taker's price."""
-
-    def trade(self, taker, maker):
-        for event in super().trade(taker, maker):
-            yield event._replace(price=taker.price)
-
-
-class IocRests(ReferenceBook):
-    """What is left of an IOC order rests."""
-
-    def order_from(self, command):
-        order = super().order_from(command)
-        if order.time_in_force == TimeInForce.IOC:
-            order.time_in_force = TimeInForce.GTC
-        return order
-
-
-class AnyoneCancels(ReferenceBook):
-    """Everybody may cancel everybody's orders."""
-
-    def cancel(self, command):
-        return super().cancel(command._replace(member=-1))
-
-
-class NothingEnds(ReferenceBook):
-    """DAY orders outlast the day."""
-
-    def end_day(self):
-        return iter(())
-
-
-class EndsFirstComeFirst(ReferenceBook):
-    """DAY orders expire in the order in which they entered, whatever their book and price."""
-
-    def end_day(self):
-        for order in sorted(self.resting.values(), key=lambda order: order.entry):
-            if order.time_in_force == TimeInForce.DAY:
-                yield from self.end(order, EventKind.EXPIRED)
-
-
-class EndsAsksFirst(ReferenceBook):
-    """DAY orders expire asks before bids."""
-
-    def end_day(self):
-        for book in self.books:
-            for order in (*book.asks, *book.bids):
-                if order.time_in_force == TimeInForce.DAY:
-                    yield from self.end(order, EventKind.EXPIRED)
-
-
-class AnyNumberWillDo(ReferenceBook):
-    """An order's id may be 0, or negative."""
-
-    def fault_of(self, command):
-        reason = super().fault_of(command)
-        return RejectReason.NONE if reason == RejectReason.ORDER_NOT_POSITIVE else reason
-
-
-class NamesAreUsedUp(ReferenceBook):
-    """An id may not be used again after its order has left."""
-
-    def __init__(self, markets):
-        super().__init__(markets)
-        self.used = set()
-
-    def fault_of(self, command):
-        reason = super().fault_of(command)
-        if reason == RejectReason.NONE and command.order in self.used:
-            return RejectReason.DUPLICATE_ORDER
-        self.used.add(command.order)
-        return reason
-
-
-class BarredStays(ReferenceBook):
-    """A buy that meets a related sell tells no reason."""
-
-    def end(self, order, kind, reason=RejectReason.NONE):
-        del reason
-        return super().end(order, kind)
-
-
-class LeavesForgotten(ReferenceBook):
-    """A trade does not say what is left of the maker."""
-
-    def trade(self, taker, maker):
-        for event in super().trade(taker, maker):
-            yield event._replace(maker_leaves=0)
-
-
-class ExpiredIsCancelled(ReferenceBook):
-    """The day's end is told as a cancel."""
-
-    def end(self, order, kind, reason=RejectReason.NONE):
-        del kind
-        return super().end(order, EventKind.CANCELLED, reason)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        TakersPrice,
-        IocRests,
-        AnyoneCancels,
-        NothingEnds,
-        EndsFirstComeFirst,
-        EndsAsksFirst,
-        AnyNumberWillDo,
-        NamesAreUsedUp,
-        BarredStays,
-        LeavesForgotten,
-        ExpiredIsCancelled,
-    ],
-)
+@pytest.mark.parametrize("changed", OTHER_RULES)
 def test_a_reference_with_another_rule_is_found_out(changed, seed):
     with pytest.raises(AssertionError, match="kernel and reference differ at command"):
-        play_seed(seed, COMMANDS, reference=changed)
+        play_seeds(seed, changed)
 
 
 @pytest.mark.parametrize(
@@ -153,54 +42,129 @@ def test_a_reference_with_another_rule_is_found_out(changed, seed):
     [
         ("priority", lambda order: (order.price if order.side else -order.price, -order.entry)),
         ("priority", lambda order: (-order.price if order.side else order.price, order.entry)),
-        ("reaches", lambda taker, maker: taker.price == maker.price),
+        (
+            "parked_priority",
+            lambda order: (-order.stop_price if order.side else order.stop_price, -order.entry),
+        ),
+        ("parked_priority", lambda order: (order.accepted,)),
+        ("expiry", lambda order: (order.expires_at, -order.accepted)),
+        ("expiry", lambda order: (order.expires_at, order.entry)),
+        ("reaches", lambda side, price, maker: price == maker.price),
+        (
+            "is_reached",
+            lambda order, last: order.stop_price < last if order.side == 0 else order.stop_price > last,
+        ),
+        ("is_reached", lambda order, last: order.stop_price == last),
+        ("is_nearer", lambda order, stop_price: True),
+        ("is_nearer", lambda order, stop_price: stop_price > order.stop_price),
         ("are_related", lambda one, other: False),
         ("are_related", lambda one, other: one.group == other.group),
         ("are_related", lambda one, other: one.group == other.group and one.subsidised),
         ("are_related", lambda one, other: one.group == other.group and (one.subsidised or other.subsidised)),
-        ("TIMES_IN_FORCE", (TimeInForce.GTC, TimeInForce.IOC)),
+        ("may_trade", lambda taker, maker: True),
+        ("goes_past", lambda taker, maker: False),
+        ("goes_past", lambda taker, maker: True),
+        ("rounded_down", reference_orders.rounded_up),
+        ("rounded_up", reference_orders.rounded_down),
+        ("within_bounds", lambda price, tick: price),
+        ("other_side", Side),
+        ("RESTING_TIMES", (TimeInForce.GTC, TimeInForce.GTD)),
+        ("AT_ONCE", (TimeInForce.IOC,)),
         ("PRICE_MAX", 10**15 - 1),
+        ("PRICE_MAX", 10**15 + 1),
         ("QUANTITY_MAX", 2**41 - 1),
         ("QUANTITY_MAX", 2**41 + 1),
         ("NOTIONAL_MAX", 2**61 - 10**15),
-        ("other_side", Side),
+        ("SLICES_MAX", 999),
+        ("SLICES_MAX", 1_001),
+        ("fault_of_market", lambda market: RejectReason.NONE),
     ],
 )
 def test_a_reference_with_another_word_is_found_out(name, changed, seed, monkeypatch):
-    monkeypatch.setattr(matching.reference, name, changed)
+    for file in (reference, reference_faults, reference_orders, reference_trading):
+        if hasattr(file, name):
+            monkeypatch.setattr(file, name, changed)
     with pytest.raises(AssertionError, match="kernel and reference differ at command"):
-        play_seed(seed, COMMANDS)
+        play_seeds(seed)
+
+
+def play_seeds(seed: int, changed: type[ReferenceBook] = ReferenceBook) -> None:
+    """Play a few seeds: not every one has a market in which every rule can be seen."""
+    for number in range(SEEDS_MAX):
+        play_seed(seed + number, COMMANDS, reference=changed)
 
 
 # --- kernels with a line changed ---------------------------------------------------------------
 
 CHANGED_LINES = [
-    ("levels.py", "        if node == half.leaf:\n            half.leaf = NO_SLOT\n", ""),
-    ("levels.py", "key < half.best_key", "key <= half.best_key + 1"),
-    ("levels.py", "inner.occupied &= ~(_ONE << digit)", "inner.occupied &= ~(_ONE << (digit & 31))"),
-    ("queues.py", "        book.orders[order.behind].ahead = order.ahead\n", "        pass\n"),
-    ("queues.py", "    here.quantity -= order.leaves\n", ""),
-    ("places.py", ">= (at - gap) & mask", "> (at - gap) & mask"),
-    ("places.py", "            gap = at\n", "            break\n"),
+    ("changing.py", "command.quantity <= order.quantity", "command.quantity < order.quantity"),
+    ("cross.py", "    extra.hidden -= order.leaves\n", ""),
     ("cross.py", "half.best_key <= reach", "half.best_key < reach"),
-    ("cross.py", "        other.leaves -= quantity\n", ""),
-    ("cross.py", "one.subsidised if one.side == Side.BUY else other.subsidised", "one.subsidised"),
-    (
-        "cross.py",
-        "one.subsidised if one.side == Side.BUY else other.subsidised",
-        "one.subsidised | other.subsidised",
-    ),
-    ("batch.py", "book.orders[slot].time_in_force == TimeInForce.DAY", "book.orders[slot].leaves > 3"),
-    ("batch.py", "in range(len(book.halves))", "in range(len(book.halves) - 1, -1, -1)"),
-    ("batch.py", "            level = worse\n", "            level = NO_SLOT\n"),
-    ("batch.py", "                slot = behind\n", "                slot = NO_SLOT\n"),
-    ("batch.py", "command.quantity > QUANTITY_MAX", "command.quantity >= QUANTITY_MAX"),
-    ("batch.py", "command.order <= 0", "command.order < 0"),
+    ("entering.py", "is_market = extra.type != OrderType.STOP_LIMIT", "is_market = False"),
+    ("extras.py", "a.arrival < b.arrival", "a.arrival > b.arrival"),
+    ("levels.py", "key < half.best_key", "key <= half.best_key + 1"),
+    ("queues.py", "    here.quantity -= order.leaves\n", ""),
+    ("stops.py", "order_at(book, counts.elected_last).behind = slot", "order = slot"),
 ]
 """A file of `matching`, a line in it, and what stands there instead."""
 
+MORE_CHANGED_LINES = [
+    ("batch.py", "            counts.row = row\n", ""),
+    ("changing.py", "            slot = behind\n", "            slot = NO_SLOT\n"),
+    ("changing.py", "        allow_events(book, slot)\n", ""),
+    ("changing.py", "        level = worse\n", "        level = NO_SLOT\n"),
+    ("changing.py", "    if leaves <= 0:\n", "    if leaves < 0:\n"),
+    ("changing.py", "    leave(book, slot)\n    await_price(book, slot, stop_price)\n", ""),
+    ("changing.py", "and command.member != EVERY", ""),
+    ("changing.py", "counts.next_expiry <= counts.clock", "counts.next_expiry < counts.clock"),
+    ("cross.py", "        order.quantity -= lots\n", ""),
+    ("cross.py", "    if last != first:\n        note_price(book, instrument, last)\n", ""),
+    ("cross.py", "    note_price(book, instrument, first)\n", ""),
+    ("cross.py", "elif mode != _CANCEL_MAKER:", "elif mode == _TRADE:"),
+    ("cross.py", "min(total + shown, wanted)", "min(total + whole, wanted)"),
+    ("cross.py", "order.leaves = min(extra.display, extra.hidden)", "order.leaves = extra.hidden"),
+    ("cross.py", "taker if order_at(book, taker).side == Side.BUY else maker", "taker"),
+    (
+        "entering.py",
+        "        if is_reached(book, command.instrument",
+        "        if not is_reached(book, command.instrument",
+    ),
+    ("entering.py", "order.post_only != 0 and would_trade", "would_trade"),
+    ("extras.py", "            below += 1\n", "            pass\n"),
+    ("extras.py", "    if at < last:\n        sift(book, at)\n    else:\n", "    if at >= last:\n"),
+    ("extras.py", "0 < extra.display < order.leaves", "0 < extra.display < order.leaves - 1"),
+    ("ids.py", "        book.heads[np.uint64(place)] = order_at(book, slot).chain\n", "        pass\n"),
+    ("ids.py", "slot != NO_SLOT and order_at(book, slot).id != order", "False"),
+    ("levels.py", "        half.prefix >>= _BITS\n", ""),
+    ("phases.py", "if command.phase == Phase.CLOSED:", "if command.phase == Phase.HALTED:"),
+    ("protection.py", "market.last if market.last != 0 else market.reference", "market.reference"),
+    (
+        "protection.py",
+        "max(min(whole_ticks(base + width, market.tick, False), highest), market.tick)",
+        "base + width",
+    ),
+    ("queues.py", "    book.orders[behind].ahead = ahead\n", ""),
+    (
+        "refusing.py",
+        "command.expires_at <= book.counts[0].clock",
+        "command.expires_at < book.counts[0].clock",
+    ),
+    ("refusing.py", "command.order <= 0", "command.order < 0"),
+    ("refusing.py", "command.quantity > QUANTITY_MAX", "command.quantity >= QUANTITY_MAX"),
+    (
+        "stops.py",
+        "            await_price(book, slot, stop_price)\n",
+        "            await_price(book, slot, was)\n",
+    ),
+    ("stops.py", "for kind in range(PARKED, HALVES):", "for kind in range(HALVES - 1, PARKED - 1, -1):"),
+    ("tell.py", "    event.leaves = leaves\n", "    event.leaves = order.leaves\n"),
+]
 
-@pytest.mark.parametrize(("file", "line", "instead"), CHANGED_LINES)
+
+@pytest.mark.parametrize(
+    ("file", "line", "instead"),
+    [*CHANGED_LINES, *(pytest.param(*changed, marks=pytest.mark.slow) for changed in MORE_CHANGED_LINES)],
+)
 def test_a_kernel_with_a_line_changed_is_found_out(file, line, instead, seed, tmp_path):
     shutil.copytree(ROOT / "matching", tmp_path / "matching")
     path = tmp_path / "matching" / file
@@ -213,7 +177,7 @@ def test_a_kernel_with_a_line_changed_is_found_out(file, line, instead, seed, tm
 
 def test_kernels_unchanged_are_not_found_out(seed, tmp_path):
     shutil.copytree(ROOT / "matching", tmp_path / "matching")
-    found = played_plainly(tmp_path, seed, 1_000)
+    found = played_plainly(tmp_path, seed, COMMANDS)
     assert found is not None
     assert (found.returncode, found.stderr) == (0, "")
 
@@ -229,7 +193,6 @@ def played_plainly(folder: Path, seed: int, commands: int) -> subprocess.Complet
                 str(HERE / "differential.py"),
                 f"--seed={seed}",
                 f"--commands={commands}",
-                "--inspect",
             ],
             env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(folder)},
             cwd=folder,

@@ -3,57 +3,144 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import repeat
+from itertools import combinations, product, repeat
 
 import numpy as np
 import pytest
 
 from matching.batch import match
-from matching.flow import deep, hundred, random_flow, realistic, sweep
+from matching.flow import random_flow
 from matching.layout import empty_book
 from matching.reference import Market, events_from
-from matching.view import orders_of
-from matching.vocabulary import Side
-from tests.matching.differential import Outcomes, cuts, play, play_seed, table_of
+from matching.view import orders_of, parked_of
+from matching.vocabulary import OrderType, SelfTrade, Side, TimeInForce
+from matching.workloads import deep, hundred, realistic, sweep
+from tests.matching.differential import Coverage, Outcomes, Terms, cuts, play, play_seed, table_of
 
 SEEDS_AT_SCALE_1 = 5
 COMMANDS_A_SEED = 20_000
 CONTINUOUS = Market()
 
+FILLS = {"traded", "triggered", "cancelled: not fillable", "cancelled: post only would cross"}
+SELF_TRADES = {"cancelled: self trade", "reduced: self trade", "cancelled: related party"}
+"""What comes of an order that enters the book, be it new, replaced or triggered."""
+
 SEEN = {
-    ("new", "accepted"),
-    ("new", "traded"),
-    ("new", "cancelled"),
-    ("new", "cancelled: related party"),
-    ("new", "rejected: unknown instrument"),
-    ("new", "rejected: unknown side"),
-    ("new", "rejected: unknown type"),
-    ("new", "rejected: unknown time in force"),
-    ("new", "rejected: price not positive"),
-    ("new", "rejected: price too large"),
-    ("new", "rejected: price off tick"),
-    ("new", "rejected: quantity not positive"),
-    ("new", "rejected: quantity too large"),
-    ("new", "rejected: notional too large"),
-    ("new", "rejected: instrument not open"),
-    ("new", "rejected: order not positive"),
-    ("new", "rejected: duplicate order"),
-    ("cancel", "cancelled"),
-    ("cancel", "rejected: unknown order"),
-    ("end_day", "expired"),
-    ("act", "rejected: unknown kind"),
-    ("kind 255", "rejected: unknown kind"),
+    "new": FILLS
+    | SELF_TRADES
+    | {
+        "accepted",
+        "cancelled",
+        "expired",
+        "rejected: unknown instrument",
+        "rejected: unknown side",
+        "rejected: unknown type",
+        "rejected: unknown time in force",
+        "rejected: unknown self trade",
+        "rejected: price not positive",
+        "rejected: price too large",
+        "rejected: price off tick",
+        "rejected: quantity not positive",
+        "rejected: quantity too large",
+        "rejected: trail invalid",
+        "rejected: stop price invalid",
+        "rejected: display quantity invalid",
+        "rejected: minimum quantity invalid",
+        "rejected: expiry invalid",
+        "rejected: instructions conflict",
+        "rejected: no protection price",
+        "rejected: notional too large",
+        "rejected: instrument not open",
+        "rejected: order not positive",
+        "rejected: duplicate order",
+        "rejected: post only would cross",
+    },
+    "replace": FILLS
+    | SELF_TRADES
+    | {
+        "replaced",
+        "cancelled",
+        "expired",
+        "rejected: unknown order",
+        "rejected: price not positive",
+        "rejected: price too large",
+        "rejected: price off tick",
+        "rejected: stop price invalid",
+        "rejected: quantity not positive",
+        "rejected: quantity too large",
+        "rejected: instrument not open",
+        "rejected: notional too large",
+        "rejected: display quantity invalid",
+        "rejected: post only would cross",
+    },
+    "reduce": {
+        "reduced",
+        "cancelled",
+        "expired",
+        "rejected: unknown order",
+        "rejected: quantity not positive",
+    },
+    "cancel": {"cancelled", "expired", "rejected: unknown order"},
+    "mass_cancel": {"cancelled", "expired", "rejected: unknown instrument", "rejected: unknown side"},
+    "phase": {
+        "phase_changed",
+        "expired",
+        "rejected: unknown instrument",
+        "rejected: unknown phase",
+        "rejected: price not positive",
+        "rejected: price too large",
+    },
+    "clock": {"expired"},
+    "end_day": {"expired"},
+    "act": {"expired", "rejected: unknown kind"},
+    "kind 9": {"expired", "rejected: unknown kind"},
+    "kind 255": {"expired", "rejected: unknown kind"},
 }
-"""All that may come of each sort of command."""
+"""All that may come of each sort of command; with any of them a GTD order may expire."""
+
+TYPES = [one.name.lower() for one in OrderType]
+STOPS = {"stop", "stop_limit", "trailing_stop"}
+INSTRUCTIONS = ["post_only", "minimum", "iceberg", "subsidised"]
+PAIRS = [
+    *product(TYPES, [one.name.lower() for one in TimeInForce]),
+    *product(TYPES, INSTRUCTIONS),
+    *combinations(INSTRUCTIONS, 2),
+    *(("self_trade", mode.name.lower()) for mode in SelfTrade),
+]
+CONTRADICTIONS = {
+    ("post_only", "minimum"),
+    *((one, "post_only") for one in ("market", "stop", "trailing_stop")),
+}
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "times",
+    [1, pytest.param(10, marks=pytest.mark.slow), pytest.param(39, marks=pytest.mark.nightly)],
+)
 def test_kernels_equal_the_reference_whatever_is_asked(times, seed, scale):
     outcomes: Outcomes = Counter()
+    coverage = Coverage()
     for number in range(SEEDS_AT_SCALE_1 * times * scale):
-        outcomes += play_seed(seed + number, COMMANDS_A_SEED)
-    print(f"\n{table_of(outcomes)}")  # noqa: T201  shown by `pytest -s`
-    assert set(outcomes) == SEEN
+        outcomes += play_seed(seed + number, COMMANDS_A_SEED, coverage=coverage)
+    print(f"\n{table_of(outcomes)}\n\n{coverage.table()}")  # noqa: T201  shown by `pytest -s`
+    assert set(outcomes) == {(kind, outcome) for kind, seen in SEEN.items() for outcome in seen}
+    assert {pair for pair, _ in coverage.counts} == set(PAIRS)
+    assert [(pair, fate) for pair in PAIRS for fate in fates_due(pair) - coverage.fates_of(pair)] == []
+    assert [pair for pair in CONTRADICTIONS if coverage.fates_of(pair) != {"rejected"}] == []
+
+
+def fates_due(pair: Terms) -> set[str]:
+    """Return what must have become, at least once, of an order that says both."""
+    if pair in CONTRADICTIONS:
+        return {"rejected"}
+    due = {"accepted", "rejected", "cancelled", "made" if "post_only" in pair else "traded"}
+    if STOPS & set(pair):
+        due.add("triggered")
+    if pair[0] != "market" and {"day", "gtd"} & set(pair):
+        due.add("expired")
+    if pair[0] in ("limit", "stop_limit") and {"gtc", "gtd", "day"} & set(pair):
+        due |= {"rested", "made", "reduced", "replaced"}
+    return due
 
 
 def test_every_invariant_holds_after_every_batch(seed, scale):
@@ -66,7 +153,7 @@ def test_kernels_equal_the_reference_on_the_benchmarks_tapes(make, instruments, 
     warm_up, measured = make(10_000, seed, 200)
     tape = np.concatenate([warm_up, measured])
     outcomes = play(tape, [CONTINUOUS] * instruments, repeat(4_096))
-    assert {kind for _, kind in outcomes} <= {"accepted", "traded", "cancelled"}
+    assert {kind for _, kind in outcomes} <= {"accepted", "traded", "cancelled", "reduced", "replaced"}
 
 
 def test_kernels_equal_the_reference_in_a_deep_book(seed):
@@ -90,8 +177,9 @@ def test_how_commands_are_cut_into_batches_changes_no_event(seed):
         assert parts == events_from(whole)
         for instrument in range(3):
             for side in Side:
-                mine, theirs = (orders_of(one, instrument, side) for one in (book, other))
-                assert mine["id"].tolist() == theirs["id"].tolist()
+                for rows_of in (orders_of, parked_of):
+                    mine, theirs = (rows_of(one, instrument, side) for one in (book, other))
+                    assert mine["id"].tolist() == theirs["id"].tolist()
 
 
 def test_a_tape_played_twice_gives_the_same_bytes(seed):

@@ -64,6 +64,21 @@ def test_a_firms_day(venue):
     assert facts(venue, "status")["trades"] == 1
 
 
+def test_orders_with_instructions_are_placed_reduced_and_cancelled_together(venue):
+    place = ("place", "buy", "QWEN3-MAX", "20", "0.02")
+    until = ("--expires-at", "2099-12-31 15:00:00")
+    slices = ("--display-quantity", "5", "--post-only", "--self-trade", "cancel_taker")
+    iceberg = facts(venue, *place, *until, *slices)
+    assert (iceberg["state"], iceberg["leaves"]) == ("open", 20)
+    assert facts(venue, "book", "QWEN3-MAX")["bids"][-1][:2] == [200, 5]
+    assert facts(venue, "reduce", str(iceberg["order"]), "4")["quantity"] == 16
+    assert facts(venue, *place, "--tif", "fok")["state"] == "cancelled"
+    assert facts(venue, *place, "--minimum-quantity", "20")["state"] == "cancelled"
+    ended = facts(venue, "cancel", "--all", "--instrument", "QWEN3-MAX", "--side", "buy")["orders"]
+    assert [(one["order"], one["quantity"]) for one in ended] == [(iceberg["order"], 16)]
+    assert facts(venue, "cancel", "--all")["orders"] == []
+
+
 def test_an_analysts_questions(venue):
     rows = facts(venue, "sql", "select instrument, count(*) as n from instruments group by 1 limit 3")["rows"]
     assert len(rows) == 3
@@ -84,6 +99,11 @@ def test_an_analysts_questions(venue):
         (("place", "buy", "QWEN3-MAX", "99999999", "6.11"), "deposit"),
         (("place", "buy", "QWEN3-MAX", "1", "6.11", "--programme", "NONE"), "choose one"),
         (("cancel", "12345678"), "unknown_order"),
+        (("cancel",), "give the number of an order, or --all"),
+        (("cancel", "12345678", "--all"), "give the number of an order, or --all"),
+        (("cancel", "12345678", "--side", "buy"), "go with --all"),
+        (("reduce", "12345678", "1"), "unknown_order"),
+        (("place", "buy", "QWEN3-MAX", "1", "6.11", "--tif", "gtd"), "give expires_at with gtd"),
         (("sql", "drop table trades"), "send a query"),
         (("account", "--as", "nobody"), "there is no profile"),
     ],

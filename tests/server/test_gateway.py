@@ -20,7 +20,16 @@ from exchange.protocol.messages import (
     encode,
 )
 from exchange.protocol.records import COMMAND_STRUCT
-from matching.vocabulary import CommandKind, EventKind, OrderState, RejectReason, Side, TimeInForce
+from matching.vocabulary import (
+    BOTH_SIDES,
+    EVERY,
+    CommandKind,
+    EventKind,
+    OrderState,
+    RejectReason,
+    Side,
+    TimeInForce,
+)
 from tests.server.venue import Venue, commands, new, read_answer, read_reports
 
 ANN, BOB, OPERATOR, ALIBABA = b"\0ann", b"\0bob", b"\0ope", b"\0ali"
@@ -78,6 +87,13 @@ def test_the_member_field_of_a_command_is_not_believed(venue):
         ({"kind": 5}, RejectReason.UNKNOWN_KIND, 0),
         ({"kind": CommandKind.ACT}, RejectReason.UNKNOWN_KIND, 0),
         ({"kind": CommandKind.END_DAY}, RejectReason.UNKNOWN_KIND, 0),
+        ({"kind": CommandKind.CLOCK}, RejectReason.UNKNOWN_KIND, 0),
+        ({"kind": CommandKind.REPLACE}, RejectReason.UNKNOWN_KIND, 0),
+        ({"kind": CommandKind.REDUCE, "quantity": 0}, RejectReason.QUANTITY_NOT_POSITIVE, 0),
+        ({"kind": CommandKind.MASS_CANCEL, "instrument": -2}, RejectReason.UNKNOWN_INSTRUMENT, 0),
+        ({"kind": CommandKind.MASS_CANCEL, "side": 2}, RejectReason.UNKNOWN_SIDE, 0),
+        ({"self_trade": 9}, RejectReason.UNKNOWN_SELF_TRADE, 0),
+        ({"time_in_force": TimeInForce.GTD}, RejectReason.EXPIRY_INVALID, 0),
         ({"stop_price": 5}, RejectReason.FIELD_NOT_SUPPORTED, 0),
         ({"client_id": bytes(24)}, RejectReason.CLIENT_ID_INVALID, 0),
     ],
@@ -90,7 +106,7 @@ def test_what_is_wrong_as_written_is_refused_and_not_journalled(venue, wrong, re
     assert (venue.engine.state_hash(), venue.journal.frames) == (before, frames)
 
 
-@pytest.mark.parametrize("kind", [CommandKind.ACT, CommandKind.END_DAY, 5])
+@pytest.mark.parametrize("kind", [CommandKind.ACT, CommandKind.END_DAY, CommandKind.CLOCK, 5])
 def test_a_known_id_opens_no_door_for_what_members_may_not_ask(venue, kind):
     """An id that is known once let everything pass: an act without an act stopped the venue for good."""
     order = new(venue, "a1", Side.BUY, 3, -1, time_in_force=TimeInForce.DAY)
@@ -176,6 +192,32 @@ def test_cancels_reach_only_ones_own_orders(venue):
     assert foreign.reason == RejectReason.UNKNOWN_ORDER
     (ended,) = venue.reports(ANN, commands(cancel))
     assert (ended.kind, ended.order, ended.leaves) == (EventKind.CANCELLED, placed.order, 0)
+
+
+def test_reductions_and_mass_cancels_reach_only_ones_own_orders(venue):
+    (placed,) = venue.reports(ANN, commands(new(venue, "a1", Side.BUY, 5, -1)))
+    fields = {"kind": CommandKind.REDUCE, "order": placed.order}
+    reduction = new(venue, "", Side.BUY, 2, 0, **fields)
+    (foreign,) = venue.reports(BOB, commands(reduction))
+    assert (foreign.reason, foreign.order) == (RejectReason.UNKNOWN_ORDER, placed.order)
+    (reduced,) = venue.reports(ANN, commands(reduction))
+    assert (reduced.kind, reduced.quantity, reduced.leaves) == (EventKind.REDUCED, 3, 3)
+    every = new(venue, "all", BOTH_SIDES, 0, 0, kind=CommandKind.MASS_CANCEL, instrument=EVERY)
+    (nothing,) = venue.reports(BOB, commands(every))
+    assert (nothing.kind, nothing.quantity) == (EventKind.MASS_CANCELLED, 0)
+    ended, done = venue.reports(ANN, commands(every))
+    assert (ended.kind, ended.order) == (EventKind.CANCELLED, placed.order)
+    assert (done.kind, done.quantity, done.client_id) == (EventKind.MASS_CANCELLED, 1, every.client_id)
+
+
+def test_an_order_that_expires_by_anothers_command_is_told_to_its_own_member(venue):
+    timed = {"time_in_force": TimeInForce.GTD, "expires_at": venue.clock() + 10**9}
+    (placed,) = venue.reports(ANN, commands(new(venue, "a1", Side.BUY, 5, -1, **timed)))
+    venue.clock.advance(10**9)
+    (accepted,) = venue.reports(BOB, commands(new(venue, "b1", Side.BUY, 5, -1)))
+    (expired,) = (report for body in venue.heard(ANN) for report in read_reports(body))
+    assert (expired.kind, expired.order, expired.quantity) == (EventKind.EXPIRED, placed.order, 5)
+    assert expired.sequence == accepted.sequence
 
 
 def test_acts_are_for_operators_and_a_providers_own_credits(venue):

@@ -139,12 +139,12 @@ def test_day_orders_end_at_the_venues_midnight_by_a_sequenced_command(venue):
     sequencer, clock, folder = venue
     sequencer.submit(bids(sequencer, 3, time_in_force=TimeInForce.DAY))
     sequencer.submit(bids(sequencer, 2, start=3))
-    assert sequencer.end_day_if_due() is None
+    assert sequencer.tell_time_if_due() is None
     clock.now = midnight_after(clock.now)
-    ended = sequencer.end_day_if_due()
+    ended = sequencer.tell_time_if_due()
     assert len(ended.events) == 3
     assert int(sequencer.engine.core.book.counts[0]["open_orders"]) == 2
-    assert sequencer.end_day_if_due() is None
+    assert sequencer.tell_time_if_due() is None
     assert replay(folder).state_hash() == sequencer.engine.state_hash()
 
 
@@ -156,7 +156,7 @@ def test_no_order_of_yesterday_meets_one_of_today(venue):
     outcome = sequencer.submit(bids(sequencer, 1, start=2, time_in_force=TimeInForce.DAY))
     kinds = outcome.events["kind"].tolist()
     assert kinds == [EventKind.EXPIRED, EventKind.EXPIRED, EventKind.ACCEPTED]
-    assert sequencer.end_day_if_due() is None
+    assert sequencer.tell_time_if_due() is None
     assert int(sequencer.engine.core.book.counts[0]["open_orders"]) == 1
     assert replay(folder).state_hash() == sequencer.engine.state_hash()
 
@@ -168,7 +168,7 @@ def test_a_venue_that_slept_through_midnight_ends_the_day_first(venue):
     clock.now = midnight_after(clock.now) + DAY_NS // 2
     engine, journal = recover(folder)
     again = Sequencer(engine, journal, clock)
-    ended = again.end_day_if_due()
+    ended = again.tell_time_if_due()
     assert ended is not None
     assert len(ended.events) == 2
     journal.close()
@@ -177,8 +177,20 @@ def test_a_venue_that_slept_through_midnight_ends_the_day_first(venue):
 def test_a_quiet_midnight_tells_nobody_anything(venue):
     sequencer, clock, _ = venue
     clock.now = midnight_after(clock.now)
-    ended = sequencer.end_day_if_due()
+    ended = sequencer.tell_time_if_due()
     assert list(by_member(ended.events, ended.effects)) == []
+
+
+def test_an_order_expires_in_a_quiet_market_by_a_sequenced_command(venue):
+    sequencer, clock, folder = venue
+    until = clock.now + 10**9
+    sequencer.submit(bids(sequencer, 2, time_in_force=TimeInForce.GTD, expires_at=until))
+    assert sequencer.tell_time_if_due() is None
+    clock.now = until
+    expired = sequencer.tell_time_if_due()
+    assert expired.events["kind"].tolist() == [EventKind.EXPIRED] * 2
+    assert sequencer.tell_time_if_due() is None
+    assert replay(folder).state_hash() == sequencer.engine.state_hash()
 
 
 def test_a_founding_with_a_fault_leaves_the_journal_empty(tmp_path):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matching.layout import EVENT
-from matching.vocabulary import EventKind, OrderState, RejectReason, Side, TimeInForce
+from matching.vocabulary import EVERY, EventKind, OrderState, RejectReason, Side, TimeInForce
 from settlement.layout import EFFECT, HOUSE, MONEY, NO_PROGRAMME
 from settlement.rows import Happened, InstrumentRow, MemberRow, Posting, ProgrammeRow
 from settlement.store import Store, Watermark
@@ -118,12 +118,20 @@ class Tape:
         other = self.orders[maker]
         event["maker_order"] = maker
         event["price"], event["quantity"] = price, quantity
+        event["leaves"], event["maker_leaves"] = self._leaves(taker), self._leaves(maker)
         effect["trade"], effect["entry"] = self.trades, self.entries
         effect["fee"], effect["maker_fee"], effect["subsidy"] = fee, maker_fee, subsidy
         effect["maker_member"], effect["maker_programme"] = other.member, other.programme
         effect["maker_filled"], effect["maker_gross"] = other.filled, other.gross
         effect["maker_paid"], effect["maker_state"] = other.paid, other.state
         return self.trades
+
+    def reduce(self, order: int, lots: int) -> None:
+        """Take lots off what is open of an order."""
+        self.sequence += 1
+        self.orders[order].quantity -= lots
+        event, _ = self._row(EventKind.REDUCED, order)
+        event["quantity"], event["leaves"] = self.orders[order].quantity, self._leaves(order)
 
     def cancel(self, order: int) -> None:
         """Cancel what is open of an order."""
@@ -133,12 +141,15 @@ class Tape:
         """End an order with the trading day."""
         self._end(order, EventKind.EXPIRED, OrderState.EXPIRED)
 
+    def _leaves(self, order: int) -> int:
+        return self.orders[order].quantity - self.orders[order].filled
+
     def _end(self, order: int, kind: EventKind, state: OrderState) -> None:
         standing = self.orders[order]
         standing.state = state
         self.sequence += 1
         event, _ = self._row(kind, order)
-        event["quantity"] = standing.quantity - standing.filled
+        event["quantity"] = self._leaves(order)
 
     def refuse(self, member: int, reason: RejectReason, detail: int = 0) -> None:
         """Refuse a command of a member."""
@@ -152,6 +163,16 @@ class Tape:
         """Tell an order's state again, because its client id came twice."""
         self.sequence += 1
         self._row(EventKind.KNOWN, order)
+
+    def cancel_all(self, member: int, orders: list[int]) -> None:
+        """Cancel a member's orders by one command, and tell how many they were."""
+        for order in orders:
+            self.cancel(order)
+            self.sequence -= 1
+        self.sequence += 1
+        event, effect = self._row(EventKind.MASS_CANCELLED, 0)
+        event["quantity"], event["instrument"] = len(orders), EVERY
+        effect["member"] = member
 
     def _row(self, kind: EventKind, order: int) -> tuple[np.ndarray, np.ndarray]:
         event, effect = np.zeros(1, EVENT), np.zeros(1, EFFECT)

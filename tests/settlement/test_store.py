@@ -195,6 +195,38 @@ def test_orders_stand_as_their_last_event_left_them_whatever_flush_brought_it():
     ]
 
 
+def test_an_order_has_the_quantity_that_it_was_reduced_to_whatever_flush_brought_it():
+    told = []
+    for cut in (False, True):
+        store, tape = founded()
+        offer, bid = tape.sell(BOB, 10, 100), tape.buy(CAT, 9, 90)
+        if cut:
+            settle(store, tape)
+        tape.reduce(offer, 3)
+        tape.trade(tape.buy(ANN, 2, 100), offer, 2, 100)
+        if cut:
+            settle(store, tape)
+        tape.reduce(bid, 1)
+        if cut:
+            settle(store, tape)
+        tape.expire(bid)
+        settle(store, tape)
+        told.append(
+            rows(store, 'select "order", state, quantity, filled_quantity from orders order by "order"')
+        )
+    assert told[0] == told[1] == [(1, "open", 7, 2), (2, "expired", 8, 0), (3, "filled", 2, 2)]
+
+
+def test_a_mass_cancel_ends_its_orders_and_is_none_itself():
+    store, tape = founded()
+    orders = [tape.buy(ANN, 3, 100), tape.buy(ANN, 4, 90)]
+    tape.cancel_all(ANN, orders)
+    settle(store, tape)
+    found = rows(store, 'select "order", state, quantity, last_sequence from orders order by "order"')
+    assert found == [(1, "cancelled", 3, 4), (2, "cancelled", 4, 4)]
+    assert rows(store, "from refusals") == []
+
+
 def test_refusals_are_told_apart_from_orders():
     store, tape = founded()
     tape.refuse(ANN, RejectReason.PRICE_OFF_TICK, 12_345)
@@ -524,8 +556,9 @@ def test_amounts_are_whole_numbers_and_times_are_timestamps():
 
 
 def test_every_kind_of_event_has_its_story():
-    told = {"ACCEPTED", "REJECTED", "TRADED", "CANCELLED", "EXPIRED", "KNOWN"}
-    assert {kind.name for kind in EventKind} == told, "tell the store what the new kind means"
+    told = {"ACCEPTED", "REJECTED", "TRADED", "CANCELLED", "REDUCED", "EXPIRED", "KNOWN", "MASS_CANCELLED"}
+    not_yet = {"REPLACED", "TRIGGERED", "PHASE_CHANGED"}  # the venue takes no commands that cause them
+    assert {kind.name for kind in EventKind} == told | not_yet, "tell the store what the new kind means"
 
 
 def test_a_programme_row_is_one_row_of_its_table():

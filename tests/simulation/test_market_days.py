@@ -40,7 +40,7 @@ def market(seed, folder):
         crowd.play_round(desk, min(60, ORDERS - crowd.placed))
         assert laws_broken(venue.engine) == [], f"after {venue.engine.sequence} commands"
     venue.clock.now = midnight_after(venue.clock.now)
-    venue.sequencer.end_day_if_due()
+    venue.sequencer.tell_time_if_due()
     assert laws_broken(venue.engine) == []
     for client in clients.values():
         client.close()

@@ -1,0 +1,58 @@
+"""The prices that an order does not say itself: protection from the collar, a trailing stop's beginning."""
+
+from __future__ import annotations
+
+from matching.kernel import kernel
+from matching.layout import Row
+from matching.vocabulary import PRICE_MAX, OrderType, Side
+
+_PRODUCT_MAX = 2**62
+
+
+@kernel
+def whole_ticks(price: int, tick: int, upwards: bool) -> int:
+    """Return `price` on the tick grid, rounded up or down."""
+    below = price - price % tick
+    return below + tick if upwards and below != price else below
+
+
+@kernel
+def start_of_trail(market: Row, command: Row) -> int:
+    """Return a trailing stop's first stop price, in hao; 0 if there is none, or no possible one."""
+    if command.stop_price != 0:
+        return command.stop_price
+    base = market.last if market.last != 0 else market.reference
+    if base == 0:
+        return 0
+    if command.side == Side.BUY:
+        price = whole_ticks(base, market.tick, True) + command.trail
+        return price if price <= PRICE_MAX else 0
+    return max(whole_ticks(base, market.tick, False) - command.trail, 0)
+
+
+@kernel
+def protection_of(market: Row, command: Row, stop_price: int) -> int:
+    """Return the price that an order never trades beyond, in hao; 0 if there is none.
+
+    A limit, or a price that is given, is its own. Else the collar decides, about a stop's stop price
+    or about the reference: about a reference far off, a stop could never trade when it is triggered.
+    """
+    if command.price != 0:
+        return command.price
+    base = stop_price if stop_price != 0 else market.reference
+    if base == 0 or market.collar <= 0:
+        return 0
+    # A collar that is wider than any price reaches the bound; else the product fits into int64.
+    width = base * market.collar // 1000 if market.collar <= _PRODUCT_MAX // base else PRICE_MAX
+    if command.side == Side.BUY:
+        highest = PRICE_MAX - PRICE_MAX % market.tick
+        return max(min(whole_ticks(base + width, market.tick, False), highest), market.tick)
+    return max(whole_ticks(base - width, market.tick, True), market.tick)
+
+
+@kernel
+def stop_price_of(market: Row, command: Row) -> int:
+    """Return the price at which a stop begins to wait, in hao; 0 for an order that is no stop."""
+    if command.type < OrderType.STOP:
+        return 0
+    return start_of_trail(market, command) if command.type == OrderType.TRAILING_STOP else command.stop_price

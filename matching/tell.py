@@ -1,0 +1,99 @@
+"""Writing events, and ending orders: what every deed of the book comes down to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from matching.extras import drop_extra, open_lots
+from matching.kernel import kernel
+from matching.layout import Book, Row
+from matching.queues import close, free_slot, leave
+from matching.rows import event_at, extra_at, level_at, order_at
+from matching.stops import unpark
+from matching.vocabulary import NO_SLOT, EventKind, RejectReason
+
+
+@kernel
+def tell(
+    book: Book, slot: int, kind: int, price: int, quantity: int, leaves: int, events: np.ndarray, at: int
+) -> None:
+    """Write at `at` an event of the order in `slot`, with no maker and no reason."""
+    order = order_at(book, slot)
+    event = event_at(events, at)
+    event.order = order.id
+    event.maker_order = 0
+    event.price = price
+    event.quantity = quantity
+    event.leaves = leaves
+    event.maker_leaves = 0
+    event.was_price = 0
+    event.command = book.counts[0].row
+    event.instrument = order.instrument
+    event.slot = slot
+    event.maker_slot = NO_SLOT
+    event.kind = kind
+    event.side = order.side
+    event.reason = RejectReason.NONE
+    event.phase = 0
+    event.unused = 0
+
+
+@kernel
+def refuse(book: Book, command: Row, reason: int, events: np.ndarray, at: int) -> int:
+    """Write that `command` is refused. Returns how many events stand written."""
+    event = event_at(events, at)
+    event.order = command.order
+    event.maker_order = 0
+    event.price = command.price
+    event.quantity = command.quantity
+    event.leaves = 0
+    event.maker_leaves = 0
+    event.was_price = 0
+    event.command = book.counts[0].row
+    event.instrument = command.instrument
+    event.slot = NO_SLOT
+    event.maker_slot = NO_SLOT
+    event.kind = EventKind.REJECTED
+    event.side = command.side
+    event.reason = reason
+    event.phase = 0
+    event.unused = 0
+    return at + 1
+
+
+@kernel
+def price_of(book: Book, slot: int) -> int:
+    """Return the price of an open order: its level's, or a parked one's limit or protection price."""
+    order = order_at(book, slot)
+    if order.extra != NO_SLOT and extra_at(book, order.extra).is_parked != 0:
+        return extra_at(book, order.extra).price
+    return level_at(book, order.level).price
+
+
+@kernel
+def depart(book: Book, slot: int) -> None:
+    """Take an open order out of its queue, resting or parked, and know it no longer."""
+    extra = order_at(book, slot).extra
+    if extra != NO_SLOT and extra_at(book, extra).is_parked != 0:
+        unpark(book, slot)
+    else:
+        leave(book, slot)
+    close(book, slot)
+
+
+@kernel
+def end(book: Book, slot: int) -> None:
+    """End an order that is in no queue: its slot is free for another."""
+    if order_at(book, slot).extra != NO_SLOT:
+        drop_extra(book, slot)
+    free_slot(book, slot)
+
+
+@kernel
+def withdraw(book: Book, slot: int, kind: int, reason: int, events: np.ndarray, at: int) -> int:
+    """Take an open order out of the book and say so, as `kind`: CANCELLED or EXPIRED."""
+    tell(book, slot, kind, price_of(book, slot), open_lots(book, slot), 0, events, at)
+    event_at(events, at).reason = reason
+    depart(book, slot)
+    end(book, slot)
+    return at + 1

@@ -1,0 +1,239 @@
+"""Orders reduced, and cancelled all at once: what is answered, and what is never said twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from exchange.client.errors import BadInput, OrderRejected, OutcomeUnknown
+from exchange.client.tickets import client_id_bytes
+from exchange.testing import Exchange
+from matching.vocabulary import BOTH_SIDES, EVERY, OrderState, RejectReason, Side
+from tests.client.test_client_session import LATER, NOW, Line, buy, state
+
+ALL = client_id_bytes("all")
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+def outcome_of(said):
+    (answer,) = said.answers.values()
+    return answer
+
+
+# --- reduced -----------------------------------------------------------------------------------
+
+
+def test_a_reduction_is_answered_with_the_order_as_it_is_then(line):
+    order = line.place(buy(10), "a")
+    line.tell(line.rules.fill(order.id, 900, 3))
+    said = line.session.reduce(order.id, 2, NOW)
+    line.talk()
+    reduced = outcome_of(said)
+    assert (reduced.quantity, *state(reduced)) == (8, "OPEN", 3, 5)
+    line.tell(line.rules.fill(order.id, 900, 5))
+    assert state(line.session.blotter.order(order.id)) == ("FILLED", 8, 0)
+
+
+def test_to_take_off_all_is_answered_as_a_cancel(line):
+    order = line.place(buy(10), "a")
+    said = line.session.reduce(order.id, 10, NOW)
+    line.talk()
+    assert state(outcome_of(said)) == ("CANCELLED", 0, 0)
+
+
+def test_a_reduction_of_nothing_is_refused(line):
+    said = line.session.reduce(4711, 1, NOW)
+    line.talk()
+    refused = outcome_of(said)
+    assert isinstance(refused, OrderRejected)
+    assert (refused.code, "the reduction of order 4711 was refused" in str(refused)) == (
+        "unknown_order",
+        True,
+    )
+
+
+def test_lots_that_are_lost_to_the_own_group_answer_no_reduction(line):
+    order = line.place(buy(10), "a")
+    said = line.session.reduce(order.id, 2, NOW)
+    line.tell(line.rules.reduce(order.id, 1, RejectReason.SELF_TRADE))
+    assert not said.is_done()
+    assert line.session.blotter.order(order.id).quantity == 9
+    line.talk()
+    assert outcome_of(said).quantity == 7
+
+
+def test_a_reduction_placed_elsewhere_is_told(line):
+    order = line.place(buy(10), "a")
+    line.tell(line.rules.reduce(order.id, 4))
+    assert (line.session.blotter.order(order.id).quantity, line.session.blotter.order(order.id).leaves) == (
+        6,
+        6,
+    )
+
+
+def test_a_reduction_is_never_said_twice(line):
+    order = line.place(buy(10), "a")
+    said = line.session.reduce(order.id, 2, NOW)
+    line.talk(deaf=True)
+    line.cut()
+    line.link()
+    assert (said.lost, said.is_done(), said.answers) == (True, True, {})
+    assert line.session.blotter.order(order.id).quantity == 8, "once; the list of orders tells it"
+
+
+def test_a_reduction_that_was_not_handed_over_waits_for_the_connection(line):
+    order = line.place(buy(10), "a")
+    line.cut()
+    said = line.session.reduce(order.id, 2, NOW)
+    line.link()
+    assert outcome_of(said).quantity == 8
+
+
+def test_an_id_sent_again_tells_the_total_as_it_is(line):
+    order = line.place(buy(10), "a")
+    line.rules.reduce(order.id, 4)
+    assert line.place(buy(10), "a", LATER).quantity == 6
+
+
+# --- all at once -------------------------------------------------------------------------------
+
+
+def test_a_mass_cancel_is_answered_with_what_it_cancelled(line):
+    orders = [line.place(buy(), name) for name in "abc"]
+    line.cancel(orders[0].id)
+    said = line.session.cancel_every(ALL, EVERY, BOTH_SIDES, NOW)
+    line.talk()
+    assert [(one.id, state(one)) for one in said.answer] == [
+        (order.id, ("CANCELLED", 0, 0)) for order in orders[1:]
+    ]
+
+
+def test_a_mass_cancel_that_finds_nothing_is_answered_with_nothing(line):
+    line.place(buy(), "a")
+    said = line.session.cancel_every(ALL, EVERY, Side.SELL, NOW)
+    line.talk()
+    assert said.answer == []
+
+
+def test_a_mass_cancel_that_makes_no_sense_is_refused(line):
+    said = line.session.cancel_every(ALL, 99, BOTH_SIDES, NOW)
+    line.talk()
+    assert said.answer.code == "unknown_instrument"
+
+
+def test_a_mass_cancel_is_said_again_on_a_new_connection(line):
+    order = line.place(buy(), "a")
+    said = line.session.cancel_every(ALL, EVERY, BOTH_SIDES, NOW)
+    line.talk(deaf=True)
+    line.cut()
+    line.link()
+    assert said.answer == []
+    assert line.session.blotter.order(order.id).state is OrderState.CANCELLED
+
+
+# --- a whole venue -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def venue() -> Exchange:
+    return Exchange()
+
+
+@pytest.fixture
+def firm(venue):
+    with venue.connect("SANDBOX") as ex:
+        yield ex
+
+
+@pytest.fixture
+def qwen(firm):
+    return firm.instruments["QWEN3-MAX"]
+
+
+def low(instrument, ticks=0):
+    """Return a price at which nobody sells."""
+    return instrument.tick * (10 + ticks)
+
+
+def test_a_firm_reduces_its_order_and_gets_its_money_back(firm, qwen):
+    before = firm.account().money
+    order = firm.place(qwen.buy(10, limit=low(qwen)))
+    reduced = firm.reduce(order, 4)
+    assert (reduced.quantity, reduced.leaves, firm.orders()[0].quantity) == (6, 6, 6)
+    assert firm.cancel(order).quantity == 6
+    assert firm.account().money == before
+
+
+def test_a_reduction_of_what_has_ended_is_raised(firm, qwen):
+    order = firm.place(qwen.buy(10, limit=low(qwen)))
+    firm.cancel(order)
+    with pytest.raises(OrderRejected) as caught:
+        firm.reduce(order, 4)
+    assert caught.value.order is not None
+    assert caught.value.order.state is OrderState.CANCELLED
+    with pytest.raises(BadInput, match="no whole number of lots above 0"):
+        firm.reduce(order, 0)
+
+
+def test_a_firm_cancels_all_its_orders_or_some_of_a_kind(firm, qwen):
+    other = firm.instruments["DEEPSEEK-V4-PRO"]
+    mine = [firm.place(qwen.buy(1, limit=low(qwen, ticks))) for ticks in (2, 1, 0)]
+    theirs = firm.place(other.buy(1, limit=low(other)))
+    assert firm.cancel_all(instrument="QWEN3-MAX", side="sell") == []
+    cancelled = firm.cancel_all(instrument="QWEN3-MAX")
+    assert [one.id for one in cancelled] == [one.id for one in mine]
+    assert {one.state for one in cancelled} == {OrderState.CANCELLED}
+    assert [one.id for one in firm.cancel_all()] == [theirs.id]
+    assert firm.orders() == []
+    with pytest.raises(KeyError):
+        firm.cancel_all(instrument="QWEN3-MX")
+    with pytest.raises(BadInput, match="side 'both' is unknown"):
+        firm.cancel_all(side="both")
+    with pytest.raises(BadInput, match="orders are given"):
+        firm.cancel_all(mine, side="buy")
+
+
+def test_an_order_expires_when_its_time_has_come_and_its_firm_is_told(venue, firm, qwen):
+    before = firm.account().money
+    order = firm.place(qwen.buy(10, limit=low(qwen), expires_at=venue.clock.now + 10**9))
+    assert firm.order(order).is_open
+    venue.clock.advance(10**9)
+    venue.tell_time()
+    assert firm.order(order).state is OrderState.EXPIRED
+    assert firm.account().money == before
+
+
+def test_what_fill_or_kill_cannot_fill_is_cancelled(firm, qwen):
+    order = firm.place(qwen.buy(10, limit=low(qwen), time_in_force="fok"))
+    assert (order.state, order.filled) == (OrderState.CANCELLED, 0)
+
+
+def test_a_post_only_order_that_would_trade_says_what_to_do(venue, firm, qwen):
+    price = qwen.listing.list_price
+    with venue.connect(qwen.listing.provider) as provider:
+        provider.place(qwen.sell(5, limit=price, display_quantity=2))
+    with pytest.raises(OrderRejected, match=r"post_only_would_cross.*: give a price that nobody would trade"):
+        firm.place(qwen.buy(1, limit=price, post_only=True))
+    taken = firm.place(qwen.buy(5, limit=price, minimum_quantity=5))
+    assert taken.state is OrderState.FILLED
+
+
+def test_an_own_order_in_the_way_is_cancelled_if_one_says_so(venue, firm, qwen):
+    price = qwen.listing.list_price
+    with venue.connect(qwen.listing.provider) as provider:
+        resting = provider.place(qwen.sell(5, limit=price))
+        taker = provider.place(qwen.buy(5, limit=price, self_trade="cancel_maker"))
+        assert provider.order(resting).state is OrderState.CANCELLED
+        assert (taker.is_open, taker.filled) == (True, 0)
+
+
+def test_a_reduction_without_an_answer_is_an_outcome_unknown(venue, firm, qwen, monkeypatch):
+    order = firm.place(qwen.buy(10, limit=low(qwen)))
+    monkeypatch.setattr(venue, "mail_of", lambda _session: [])
+    with pytest.raises(OutcomeUnknown, match=r"not known whether the order was reduced.*never said twice"):
+        firm.reduce(order, 4, timeout=0.01)
+    with pytest.raises(OutcomeUnknown, match=r"not known whether the orders were cancelled.*harmless"):
+        firm.cancel_all(timeout=0.01)
