@@ -12,10 +12,11 @@ SEEDED := $(if $(SEED),BOURSE_SEED=$(SEED))
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup run test slow check format lint types imports docs stale bench simulate nightly lock clean
+.PHONY: help setup run test slow check format lint types imports docs stale bench bench-peers simulate \
+    nightly lock clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## start a venue with a market on it, watch it for DEMO_SECONDS, and close its books
 	@$(BIN)/bourse demo --seconds $(DEMO_SECONDS)
@@ -53,11 +54,22 @@ slow: $(READY) ## run the tests marked slow
 bench: $(READY) ## measure, and write one line of JSON a run
 	@$(BIN)/python -m bench
 
+bench-peers: ## install the matching engines that `make bench` compares with, in .venv-peers
+	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+	    $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	        >/dev/null 2>&1 && break; \
+	done; \
+	$$python -m venv --clear .venv-peers && echo "Peers on $$($$python --version); all run on 3.13."
+	@grep -v '^#' bench/peers.txt | while read -r peer; do \
+	    [ -z "$$peer" ] || .venv-peers/bin/python -m pip install --quiet --disable-pip-version-check "$$peer" \
+	        || echo "not installed: $$peer"; \
+	done
+
 simulate: $(READY) ## run the simulated worlds, of SEED=... if one is given
 	@$(SEEDED) $(BIN)/pytest -m simulation
 
-nightly: $(READY) ## run every test, with SCALE times the random commands, of SEED=...
-	@$(SEEDED) BOURSE_TEST_SCALE=$(SCALE) $(BIN)/pytest
+nightly: $(READY) ## run every test, with SCALE times the random commands, of SEED=... or the date's
+	@BOURSE_SEED=$(or $(SEED),$(shell date -u +%Y%m%d)) BOURSE_TEST_SCALE=$(SCALE) $(BIN)/pytest
 
 setup: $(READY) ## make the virtual environment in .venv, from the lock; the other targets do it unasked
 
@@ -88,5 +100,5 @@ lock: ## choose the newest dependencies and write requirements.lock; needs uv
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
 clean: ## take away all that was made here: environment, caches, builds
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks build dist
+	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,80 +1,65 @@
-"""The matching kernels alone: commands a second on one core, events written, by workload."""
+"""The matching kernels alone, and each peer beside them: commands a second on one core, by workload."""
 
 from __future__ import annotations
 
-import time
-
-import numpy as np
 import pytest
 
-from matching.batch import match, room_for_events, run
-from matching.flow import WORKLOADS
-from matching.layout import EVENT, Book, grown
-from matching.vocabulary import NO_SLOT, EventKind
-
-BATCH = 4096
-COMMANDS = 1_000_000
-ROUNDS = 5
-
-
-def roomy(book: Book, tape: np.ndarray) -> Book:
-    """Return a copy of `book` with room for every order of `tape`, so that no growth is measured."""
-    orders = len(book.orders) + min(len(tape), 200_000)
-    return book._replace(
-        orders=grown(book.orders.copy(), orders),
-        levels=grown(book.levels.copy(), len(book.levels) + 40_000),
-        nodes=grown(book.nodes.copy(), len(book.nodes) + 4_096),
-        children=grown(book.children.copy(), len(book.children) + 4_096, NO_SLOT),
-        halves=book.halves.copy(),
-        markets=book.markets.copy(),
-        places=book.places.copy(),
-        counts=book.counts.copy(),
-    )
+from bench.peers.adapters import ADAPTERS
+from bench.peers.runner import PYTHON, Prepared
+from exchange.benchmarks import (
+    COMMANDS,
+    ENGINE,
+    ROUNDS,
+    bytes_per_order,
+    idle_memory,
+    in_fresh_process,
+    latencies,
+    play,
+    result,
+    set_up,
+    singly,
+)
+from matching.workloads import WORKLOADS
 
 
-def play(book: Book, tape: np.ndarray, events: np.ndarray) -> tuple[int, int, int, float]:
-    """Run a tape in batches; return events, trades, lots traded, and CPU seconds in the kernel."""
-    count = trades = lots = 0
-    seconds = 0.0
-    for start in range(0, len(tape), BATCH):
-        batch = tape[start : start + BATCH]
-        begin = time.process_time_ns()
-        done, written = run(book, batch, 0, events)
-        seconds += (time.process_time_ns() - begin) / 1e9
-        assert done == len(batch), "the book was not made roomy enough"
-        traded = events[:written]["kind"] == EventKind.TRADED
-        trades += int(traded.sum())
-        lots += int(events[:written]["quantity"][traded].sum())
-        count += written
-    return count, trades, lots, seconds
+@pytest.fixture(scope="module", params=list(WORKLOADS))
+def stage(request):
+    """Return each workload, set up once for all that is measured on it."""
+    return set_up(request.param)
 
 
-@pytest.mark.parametrize("workload", list(WORKLOADS))
-def bench_matching(benchmark, workload):
-    """One workload in batches of 4,096, from the same book each round; the best of five is told too."""
-    warm_up, tape = WORKLOADS[workload](COMMANDS, 1)
-    instruments = int(max(warm_up["instrument"].max(), tape["instrument"].max())) + 1
-    from matching.layout import empty_book
+@pytest.fixture(scope="module", params=list(WORKLOADS))
+def prepared(request):
+    """Yield each workload as the peers can play it."""
+    if not PYTHON.exists():
+        pytest.skip("`make bench-peers` installs the peers")
+    with Prepared(request.param, COMMANDS) as workload:
+        yield workload
 
-    filled, _ = match(empty_book(instruments), warm_up)
-    events = np.zeros(room_for_events(filled) + 4 * BATCH + len(tape), EVENT)
-    results = []
 
-    def setup():
-        return (roomy(filled, tape), tape, events), {}
+def bench_matching(benchmark, stage):
+    """In batches of 4,096, from the same book each round; what a batch takes, and the best of five, too."""
+    rounds = []
+    benchmark.pedantic(lambda: rounds.append(play(stage)), rounds=ROUNDS, warmup_rounds=1)
+    spent_ns = [int(one.call_ns.sum()) for one in rounds[1:]]
+    told = result(stage, ENGINE, spent_ns, rounds[-1]) | {"batch_ns": latencies(stage)}
+    if stage.workload == "deep":
+        told["bytes_per_order"] = bytes_per_order(stage.book)
+    benchmark.extra_info.update(told)
 
-    def once(book, commands, output):
-        results.append(play(book, commands, output))
 
-    benchmark.pedantic(once, setup=setup, rounds=ROUNDS, warmup_rounds=1)
-    seconds = sorted(result[3] for result in results[1:])[len(results[1:]) // 2]
-    benchmark.extra_info.update(
-        workload=workload,
-        engine="tokenbourse",
-        commands=len(tape),
-        cpu_ns_per_command=round(seconds / len(tape) * 1e9, 1),
-        commands_per_second=round(len(tape) / seconds),
-        events=results[-1][0],
-        trades=results[-1][1],
-        quantity=results[-1][2],
-    )
+def bench_matching_singly(benchmark, stage):
+    """One command a call, in a plain Python loop."""
+    benchmark.extra_info.update(benchmark.pedantic(singly, args=(stage,), rounds=1))
+
+
+def bench_idle_instruments(benchmark):
+    """What 10,000 listed instruments take of a fresh process, a few of them with a few orders."""
+    measured = benchmark.pedantic(in_fresh_process, args=(idle_memory,), rounds=1)
+    benchmark.extra_info.update(measured)
+
+
+@pytest.mark.parametrize("peer", list(ADAPTERS))
+def bench_peer(benchmark, prepared, peer):
+    """A peer over the same tape, in its own process and its own loop, and ours on as many commands."""
+    benchmark.extra_info.update(benchmark.pedantic(prepared.compared, args=(peer,), rounds=1))
