@@ -6,7 +6,16 @@ import pytest
 
 from exchange.protocol.acts import Deposit
 from exchange.protocol.records import Command, Instruction
-from matching.vocabulary import CommandKind, EventKind, OrderState, RejectReason, SelfTrade, Side
+from matching.vocabulary import (
+    SLICES_MAX,
+    SLICES_OPEN_MAX,
+    CommandKind,
+    EventKind,
+    OrderState,
+    RejectReason,
+    SelfTrade,
+    Side,
+)
 from tests.engine.market import (
     MONEY_EACH,
     NOON,
@@ -123,6 +132,22 @@ def test_an_iceberg_holds_all_and_shows_a_slice(venue):
         (order, 2, 5),
     ]
     assert venue.credits("YUN", "QWEN").held == 5
+
+
+def test_a_book_takes_only_so_many_icebergs(venue):
+    """A thousand slices each; the order that is one too many is refused, and holds nothing."""
+    most = SLICES_OPEN_MAX // (SLICES_MAX + 1) + 1
+    names = ("ANN", "BEN", "BOB", "CAT", "DAN")
+    iceberg = {"quantity": SLICES_MAX, "display_quantity": 1}
+    steps = [
+        Step(venue.new(names[number % len(names)], Side.BUY, 1, "GPT", 1, **iceberg))
+        for number in range(most)
+    ]
+    assert venue.play(*steps).events["kind"].tolist() == [K.ACCEPTED] * most
+    before = venue.stand()
+    refused = venue.ask(venue.new("DOM", Side.BUY, 1, "QWEN", 10, **iceberg))
+    assert (refused.reason, venue.stand()) == (RejectReason.BOOK_FULL, before)
+    assert venue.buy("DOM", 1, "QWEN", 10).kinds == [K.ACCEPTED]
 
 
 # --- who is not traded with --------------------------------------------------------------------
