@@ -17,7 +17,7 @@ from exchange import config
 from exchange.cli import bourse
 from exchange.protocol import acts, messages
 from exchange.protocol.reasons import MEANINGS
-from exchange.protocol.records import COMMAND_FIELDS, REPORT_FIELDS, Field, packer
+from exchange.protocol.records import COMMAND_FIELDS, REPORT_FIELDS, Field, Instruction, packer
 from matching import vocabulary
 from settlement.store import Store, describe
 
@@ -121,10 +121,13 @@ def records_page() -> str:
         vocabulary.Side,
         vocabulary.OrderType,
         vocabulary.TimeInForce,
+        vocabulary.SelfTrade,
+        Instruction,
         vocabulary.OrderState,
     ):
         parts += [f"### {codes.__name__}\n", inspect.getdoc(codes) or "", ""]
-        parts.append(table(("code", "name"), ((code.value, code.name.lower()) for code in codes)))
+        members = codes.__members__.items()
+        parts.append(table(("code", "name"), ((code.value, name.lower()) for name, code in members)))
     return "\n".join(parts)
 
 

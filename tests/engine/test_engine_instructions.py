@@ -138,14 +138,13 @@ def test_a_book_takes_only_so_many_icebergs(venue):
     """A thousand slices each; the order that is one too many is refused, and holds nothing."""
     most = SLICES_OPEN_MAX // (SLICES_MAX + 1) + 1
     names = ("ANN", "BEN", "BOB", "CAT", "DAN")
-    iceberg = {"quantity": SLICES_MAX, "display_quantity": 1}
     steps = [
-        Step(venue.new(names[number % len(names)], Side.BUY, 1, "GPT", 1, **iceberg))
+        Step(venue.new(names[number % len(names)], Side.BUY, SLICES_MAX, "GPT", 1, display_quantity=1))
         for number in range(most)
     ]
     assert venue.play(*steps).events["kind"].tolist() == [K.ACCEPTED] * most
     before = venue.stand()
-    refused = venue.ask(venue.new("DOM", Side.BUY, 1, "QWEN", 10, **iceberg))
+    refused = venue.buy("DOM", SLICES_MAX, "QWEN", 10, display_quantity=1)
     assert (refused.reason, venue.stand()) == (RejectReason.BOOK_FULL, before)
     assert venue.buy("DOM", 1, "QWEN", 10).kinds == [K.ACCEPTED]
 

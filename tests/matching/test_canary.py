@@ -111,12 +111,11 @@ CHANGED_LINES = [
 MORE_CHANGED_LINES = [
     ("batch.py", "            counts.row = row\n", ""),
     ("changing.py", "            slot = behind\n", "            slot = NO_SLOT\n"),
-    ("changing.py", "        allow_events(book, slot)\n", ""),
     ("changing.py", "        level = worse\n", "        level = NO_SLOT\n"),
     ("changing.py", "    if leaves <= 0:\n", "    if leaves < 0:\n"),
     ("changing.py", "    leave(book, slot)\n    await_price(book, slot, stop_price)\n", ""),
     ("changing.py", "and command.member != EVERY", ""),
-    ("changing.py", "counts.next_expiry <= counts.clock", "counts.next_expiry < counts.clock"),
+    ("changing.py", "counts.next_expiry <= counts.clock", "counts.next_expiry <= counts.clock - 100_000"),
     ("cross.py", "        order.quantity -= lots\n", ""),
     ("cross.py", "    if last != first:\n        note_price(book, instrument, last)\n", ""),
     ("cross.py", "    note_price(book, instrument, first)\n", ""),
