@@ -166,13 +166,14 @@ class Viewer:
             self._live.stop()
 
 
-def warm_with_progress() -> None:
-    """Compile the kernels if they have never been, with a line that tells how far it is."""
-    from exchange.server.warm import warm_up
+def warm_with_progress(*, book_alone: bool = False) -> None:
+    """Compile a venue's kernels, or the order book's, if they never were; a line tells how far it is."""
+    from exchange.server.warm import book_steps, venue_steps, warm_up
     from matching.kernel import is_cached
 
-    if is_cached():
-        warm_up()
+    steps = book_steps if book_alone else venue_steps
+    if is_cached("batch.run" if book_alone else "core.run"):
+        warm_up(steps=steps)
         return
     console = Console(stderr=True)
     progress = Progress(
@@ -190,4 +191,4 @@ def warm_with_progress() -> None:
             if not console.is_terminal:
                 sys.stderr.write(f"compiling kernels, once: {number}/{count} {name}\n")
 
-        warm_up(told)
+        warm_up(told, steps)

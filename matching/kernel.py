@@ -115,9 +115,9 @@ def _with_records(argument: Any) -> Any:  # noqa: ANN401  whatever a kernel take
     return argument
 
 
-def is_cached() -> bool:
-    """Tell whether this version's kernels have been compiled on this machine before."""
-    return CACHE.is_dir() and any(CACHE.rglob("*.nbi"))
+def is_cached(kernel: str = "") -> bool:
+    """Tell whether this version's kernels, or one (`batch.run`), have been compiled here before."""
+    return CACHE.is_dir() and any(CACHE.rglob(f"{kernel}*.nbi"))
 
 
 def wipe_cache() -> None:

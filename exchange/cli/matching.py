@@ -94,19 +94,15 @@ def match_table(commands: Path, events: Path, book: Path | None, *, as_json: boo
 
 def match_with_progress(commands: Path, events: Path, book: Path | None) -> Totals:
     """Match a file, and show on a terminal how far it is; kernels are compiled before the clock runs."""
-    import numpy as np
-
     from exchange.matchfile.commands import CommandFile, format_of
     from exchange.matchfile.run import match_file
     from exchange.terminal import warm_with_progress
-    from matching import COMMAND, empty_book, match
 
     format_of(events)
     if book is not None:
         format_of(book)
     table = CommandFile(commands)
-    warm_with_progress()
-    match(empty_book(1), np.zeros(1, COMMAND))  # the venue goes into the kernels by another door
+    warm_with_progress(book_alone=True)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("matching", total=None)

@@ -25,13 +25,20 @@ from settlement.programmes import note_usages
 Step = tuple[str, Callable[[], object]]
 
 
-def steps() -> Iterator[Step]:
-    """Yield what is to be compiled, by name, each step a call that compiles or loads it."""
+def book_steps() -> Iterator[Step]:
+    """Yield what the order book alone needs, by name, each step a call that compiles or loads it.
+
+    The venue enters its kernels by another door, and does not wait for this one.
+    """
+    yield "the order book", lambda: match(empty_book(instruments=1), np.zeros(1, FORM))
+
+
+def venue_steps() -> Iterator[Step]:
+    """Yield what a venue needs, likewise."""
     engine = Engine()
     core = engine.core
     commands = np.zeros(1, COMMAND)
     book = empty_book(instruments=1)
-    yield "matching alone", lambda: match(book, np.zeros(1, FORM))
     yield "matching and settlement", lambda: engine.apply(commands)
     yield (
         "time before acts",
@@ -60,22 +67,24 @@ def touch_levels(book: Book) -> object:
     return Publisher(run=1).outgoing(np.zeros(1, EVENT), column, column, book, 0, 0)
 
 
-def warm_up(told: Callable[[str, int, int], None] | None = None) -> None:
-    """Load every kernel, compiling what the cache lacks; `told` hears of each step and its number.
+def warm_up(
+    told: Callable[[str, int, int], None] | None = None, steps: Callable[[], Iterator[Step]] = venue_steps
+) -> None:
+    """Load the kernels of `steps`, compiling what the cache lacks; `told` hears of each and its number.
 
     A cache that cannot be read is wiped, and everything compiled anew.
     """
     try:
-        _run_steps(told)
+        _run_steps(told, steps)
     except Exception:
         if not is_cached():
             raise
         wipe_cache()
-        _run_steps(told)
+        _run_steps(told, steps)
     prune_cache()
 
 
-def _run_steps(told: Callable[[str, int, int], None] | None) -> None:
+def _run_steps(told: Callable[[str, int, int], None] | None, steps: Callable[[], Iterator[Step]]) -> None:
     every = list(steps())
     for number, (name, call) in enumerate(every, start=1):
         if told is not None:
