@@ -22,7 +22,7 @@ BLOCK = 16
 """Commands that are looked at together: a processor keeps about so many rows in flight."""
 
 ORDERS_MIN = 16_384
-"""Room for so many orders is a mebibyte; a smaller book is in the cache, and looking ahead costs 3 ns."""
+"""Room for so many orders is a mebibyte: a smaller book is in the cache, and nothing need be fetched."""
 
 
 @kernel

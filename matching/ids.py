@@ -1,8 +1,8 @@
 """The table from an order's id to its slot: heads of short chains that run through the orders themselves.
 
 A head is four bytes, so the table of a million orders fits into a processor's last cache, and a chain
-is nearly always one order long, which has to be read anyway. Open addressing with the ids in the table
-cost 16 bytes a place, and moved its neighbours about whenever an order left: 8 ns a command more.
+is nearly always one order long, which has to be read anyway. Open addressing, with the ids in the
+table, takes 16 bytes a place, and moves the neighbours about whenever an order leaves.
 """
 
 from __future__ import annotations

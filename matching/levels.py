@@ -2,11 +2,10 @@
 
 Levels are ranked by a *key*: the price in ticks for asks and for parked buys, its complement for bids
 and for parked sells, so that the best level of any half (or the one that triggers first) has the lowest
-key, and no code below asks for the side. A node's word of 64 bits
-tells its occupied children, and one instruction finds the lowest. The root is only as tall as the
-prices of this half have lain apart since it was last empty: one node for 64 neighbouring ticks, nine
-for any two prices that are allowed. Every order walks from the root: to remember the leaf touched last
-saved a load, and cost a branch that nobody can predict.
+key, and no code below asks for the side. A node's word of 64 bits tells its occupied children, and one
+instruction finds the lowest. The root is only as tall as the prices of this half have lain apart since
+it was last empty: one node for 64 neighbouring ticks, nine for any two prices that are allowed. Every
+order walks from the root: to remember the leaf touched last gained nothing that could be measured.
 """
 
 from __future__ import annotations

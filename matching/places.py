@@ -1,4 +1,8 @@
-"""A table from an int64 id to a slot: open addressing, no tombstones, at most half full."""
+"""A table from an int64 id to a slot: open addressing, no tombstones, at most half full.
+
+For tables whose rows cannot bear the chain of their own finding, as an order's does (`matching.ids`):
+accounts, programmes' usage, client ids.
+"""
 
 from __future__ import annotations
 
