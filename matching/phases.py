@@ -7,9 +7,9 @@ import numpy as np
 from matching.changing import end_day_of
 from matching.kernel import rare
 from matching.layout import Book, Row
-from matching.rows import event_at, market_at
-from matching.tell import refuse
-from matching.vocabulary import EVERY, NO_SLOT, PRICE_MAX, EventKind, Phase, RejectReason, Side
+from matching.rows import market_at
+from matching.tell import blank, refuse
+from matching.vocabulary import EVERY, PRICE_MAX, EventKind, Phase, RejectReason
 
 
 @rare
@@ -40,23 +40,11 @@ def set_phase(book: Book, command: Row, events: np.ndarray, at: int) -> int:
         market.phase = command.phase
         if command.price != 0:
             market.reference = command.price
-        event = event_at(events, at)
-        event.order = 0
-        event.maker_order = 0
+        event = blank(book, events, at)
         event.price = market.reference
-        event.quantity = 0
-        event.leaves = 0
-        event.maker_leaves = 0
-        event.was_price = 0
-        event.command = book.counts[0].row
         event.instrument = instrument
-        event.slot = NO_SLOT
-        event.maker_slot = NO_SLOT
         event.kind = EventKind.PHASE_CHANGED
-        event.side = Side.BUY
-        event.reason = RejectReason.NONE
         event.phase = command.phase
-        event.unused = 0
         at += 1
         if command.phase == Phase.CLOSED:
             at = end_day_of(book, instrument, events, at)

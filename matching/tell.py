@@ -39,25 +39,37 @@ def tell(
 
 
 @kernel
-def refuse(book: Book, command: Row, reason: int, events: np.ndarray, at: int) -> int:
-    """Write that `command` is refused. Returns how many events stand written."""
+def blank(book: Book, events: np.ndarray, at: int) -> Row:
+    """Return the event at `at`, telling of no order yet, for the command that is being done."""
     event = event_at(events, at)
-    event.order = command.order
+    event.order = 0
     event.maker_order = 0
-    event.price = command.price
-    event.quantity = command.quantity
+    event.price = 0
+    event.quantity = 0
     event.leaves = 0
     event.maker_leaves = 0
     event.was_price = 0
     event.command = book.counts[0].row
-    event.instrument = command.instrument
     event.slot = NO_SLOT
     event.maker_slot = NO_SLOT
+    event.side = 0
+    event.reason = RejectReason.NONE
+    event.phase = 0
+    event.unused = 0
+    return event
+
+
+@kernel
+def refuse(book: Book, command: Row, reason: int, events: np.ndarray, at: int) -> int:
+    """Write that `command` is refused. Returns how many events stand written."""
+    event = blank(book, events, at)
+    event.order = command.order
+    event.price = command.price
+    event.quantity = command.quantity
+    event.instrument = command.instrument
     event.kind = EventKind.REJECTED
     event.side = command.side
     event.reason = reason
-    event.phase = 0
-    event.unused = 0
     return at + 1
 
 
