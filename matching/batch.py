@@ -16,16 +16,17 @@ from __future__ import annotations
 import numpy as np
 
 from matching.ahead import BLOCK, ORDERS_MIN, fetch_block
+from matching.auction import indicate
 from matching.changing import cancel, end_day, expire_until_now, mass_cancel, reduce, replace
 from matching.entering import enter
 from matching.ids import note_ids
-from matching.kernel import kernel
+from matching.kernel import kernel, wide
 from matching.layout import CHILDREN, COMMAND, EVENT, Book, Row, copy_of, empty_heads, grown
 from matching.levels import NODES_PER_ORDER_MAX
 from matching.phases import set_phase
 from matching.refusing import entry_fault, fault_of
-from matching.tell import refuse
-from matching.vocabulary import SLICES_MAX, CommandKind, RejectReason
+from matching.tell import refuse, refuse_in_phase
+from matching.vocabulary import DECREMENTS_MAX, SLICES_MAX, CommandKind, RejectReason
 
 EVENTS_AT_FIRST = 16_384
 """Events of many commands that there is room for, beside those of the largest one."""
@@ -51,17 +52,27 @@ def room_for_open(book: Book) -> int:
 
 
 @kernel
+def room_for_command(book: Book) -> int:
+    """Return how many events the largest command could write now, but for a change of phase."""
+    return room_for_open(book) + 2 * len(book.markets) + 2 * SLICES_MAX + _EVENTS_PER_COMMAND
+
+
+@kernel
 def room_for_events(book: Book) -> int:
-    """Return how many events the largest single command could write now."""
-    return room_for_open(book) + len(book.markets) + 2 * SLICES_MAX + _EVENTS_PER_COMMAND
+    """Return how many events the largest single command could write now.
+
+    That is an uncross of every book: beside what it tells, it writes down its pairs, and puts those
+    that conflict aside.
+    """
+    return 2 * (room_for_command(book) + DECREMENTS_MAX)
 
 
 @kernel
 def fits_events(book: Book, command: Row, events: np.ndarray, at: int) -> bool:
     """Tell whether all that one more command could cause is sure to fit into `events`."""
-    needed = room_for_open(book) + _EVENTS_PER_COMMAND
+    needed = room_for_open(book) + book.counts[0].calls + _EVENTS_PER_COMMAND
     if command.kind > CommandKind.CANCEL or command.display_quantity != 0:
-        needed += 2 * SLICES_MAX + len(book.markets)
+        needed = room_for_events(book) if command.kind == CommandKind.PHASE else room_for_command(book)
     return at + needed <= len(events)
 
 
@@ -81,7 +92,10 @@ def spare_commands(book: Book) -> int:
 
 @kernel
 def apply(book: Book, command: Row, events: np.ndarray, at: int) -> int:
-    """Do one command, for which there is room. Returns how many events stand written."""
+    """Do one command, for which there is room. Returns how many events stand written.
+
+    What auctions would find afterwards is the caller's to tell.
+    """
     counts = book.counts[0]
     if command.time > counts.clock:
         counts.clock = command.time
@@ -92,9 +106,11 @@ def apply(book: Book, command: Row, events: np.ndarray, at: int) -> int:
         reason = fault_of(book, command)
         if reason == RejectReason.NONE:
             reason = entry_fault(book, command)
-        if reason != RejectReason.NONE:
-            return refuse(book, command, reason, events, at)
-        return enter(book, command, events, at)
+        if reason == RejectReason.NONE:
+            return enter(book, command, events, at)
+        if reason == RejectReason.INSTRUMENT_NOT_OPEN or reason == RejectReason.NOT_IN_PHASE:
+            return refuse_in_phase(book, command, reason, command.instrument, events, at)
+        return refuse(book, command, reason, events, at)
     if kind == CommandKind.CANCEL:
         return cancel(book, command, events, at)
     return apply_other(book, command, events, at)
@@ -127,7 +143,7 @@ def run(book: Book, commands: np.ndarray, start: int, events: np.ndarray) -> tup
     """
     counts = book.counts[0]
     row = start
-    at = 0
+    at = wide(0)
     while row < len(commands):
         stop = min(row + min(spare_commands(book), BLOCK), len(commands))
         if stop == row:
@@ -140,7 +156,8 @@ def run(book: Book, commands: np.ndarray, start: int, events: np.ndarray) -> tup
                 counts.row = 0
                 return row, at
             counts.row = row
-            at = apply(book, command, events, at)
+            end = apply(book, command, events, at)
+            at = end if counts.calls == 0 else indicate(book, events, at, end)
             row += 1
     counts.row = 0
     return row, at
@@ -196,12 +213,15 @@ def match(book: Book, commands: np.ndarray) -> tuple[Book, np.ndarray]:
     commands = np.require(commands, requirements=("C", "A", "W"))  # one layout, one compiled kernel
     parts = []
     start = 0
+    is_stuck = False
     while start < len(commands):
         # The kernels write every field of an event: nothing is gained by zeros.
-        size = room_for_events(book) + 2 * min(len(commands) - start, EVENTS_AT_FIRST)
-        events = np.empty(size, EVENT)
-        start, written = run(book, commands, start, events)
+        room = room_for_events(book) if is_stuck else room_for_command(book)
+        events = np.empty(room + 2 * min(len(commands) - start, EVENTS_AT_FIRST), EVENT)
+        stop, written = run(book, commands, start, events)
         parts.append(events[:written])
+        is_stuck = stop == start
+        start = stop
         if start < len(commands):
             book = with_room(book)
     return book, np.concatenate(parts) if parts else np.zeros(0, EVENT)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from matching.entering import arrive, cascade
+from matching.entering import IS_LIMIT, arrive, cascade
 from matching.extras import count_slices, open_lots, shows_enough, slices_of
 from matching.ids import find
-from matching.kernel import kernel, rare
-from matching.layout import HALVES, Book, Row
+from matching.kernel import kernel, rare, wide
+from matching.layout import HALVES, POST_ONLY, WAITING, Book, Row
+from matching.permissions import CALLS, TAKEN, Ask
 from matching.queues import leave
-from matching.refusing import is_notional_too_large, price_fault, would_trade
+from matching.refusing import is_notional_too_large, phase_refusal, price_fault, would_trade
 from matching.rows import event_at, extra_at, half_at, level_at, market_at, order_at
 from matching.stops import await_price, elect, is_reached
-from matching.tell import depart, price_of, refuse, tell, withdraw
+from matching.tell import depart, price_of, refuse, refuse_in_phase, take_out, tell, withdraw
 from matching.view import next_level
 from matching.vocabulary import (
     BOTH_SIDES,
@@ -27,6 +28,9 @@ from matching.vocabulary import (
     Side,
     TimeInForce,
 )
+from matching.waiting import is_waiting, join_call, note_cut
+
+assert all(Ask.CANCEL in TAKEN[phase] for phase in Phase if phase not in CALLS), "see `cancel`"
 
 
 @kernel
@@ -44,6 +48,11 @@ def cancel(book: Book, command: Row, events: np.ndarray, at: int) -> int:
     slot = owned(book, command)
     if slot == NO_SLOT:
         return refuse(book, command, RejectReason.UNKNOWN_ORDER, events, at)
+    if book.counts[0].calls != 0:  # no other phase forbids it, and a cancel need not look at the market
+        instrument = order_at(book, slot).instrument
+        reason = phase_refusal(market_at(book, instrument).phase, Ask.CANCEL)
+        if reason != RejectReason.NONE:
+            return refuse_in_phase(book, command, reason, instrument, events, at)
     return withdraw(book, slot, EventKind.CANCELLED, RejectReason.NONE, events, at)
 
 
@@ -55,9 +64,13 @@ def reduce(book: Book, command: Row, events: np.ndarray, at: int) -> int:
         return refuse(book, command, RejectReason.UNKNOWN_ORDER, events, at)
     if command.quantity <= 0:
         return refuse(book, command, RejectReason.QUANTITY_NOT_POSITIVE, events, at)
+    instrument = order_at(book, slot).instrument
+    reason = phase_refusal(market_at(book, instrument).phase, Ask.REDUCE)
+    if reason != RejectReason.NONE:
+        return refuse_in_phase(book, command, reason, instrument, events, at)
     leaves = open_lots(book, slot) - command.quantity
     if leaves <= 0:
-        return withdraw(book, slot, EventKind.CANCELLED, RejectReason.NONE, events, at)
+        return take_out(book, slot, EventKind.CANCELLED, RejectReason.NONE, events, at)
     take_off(book, slot, command.quantity)
     price = price_of(book, slot)
     tell(book, slot, EventKind.REDUCED, price, order_at(book, slot).quantity, leaves, events, at)
@@ -69,6 +82,8 @@ def take_off(book: Book, slot: int, lots: int) -> None:
     """Take lots off an order where it stands, hidden ones first; fewer than none are added to it."""
     order = order_at(book, slot)
     order.quantity -= lots
+    if book.counts[0].calls != 0 and (order.extra == NO_SLOT or extra_at(book, order.extra).is_parked == 0):
+        note_cut(book, slot, level_at(book, order.level).price, -lots)
     if order.extra != NO_SLOT:
         extra = extra_at(book, order.extra)
         unseen = min(extra.hidden, max(lots, 0))
@@ -89,9 +104,13 @@ def replace(book: Book, command: Row, events: np.ndarray, at: int) -> int:
     reason = replace_fault(book, slot, is_parked, command)
     if reason != RejectReason.NONE:
         return refuse(book, command, reason, events, at)
+    phase = market_at(book, order.instrument).phase
+    reason = phase_refusal(phase, Ask.REPLACE)
+    if reason != RejectReason.NONE:
+        return refuse_in_phase(book, command, reason, order.instrument, events, at)
     leaves = open_lots(book, slot) + command.quantity - order.quantity
     if leaves <= 0:
-        return withdraw(book, slot, EventKind.CANCELLED, RejectReason.NONE, events, at)
+        return take_out(book, slot, EventKind.CANCELLED, RejectReason.NONE, events, at)
     was_price = price_of(book, slot)
     price = command.price if command.price != 0 else was_price
     reason = replacement_fault(book, slot, is_parked, price, was_price, command.quantity)
@@ -114,8 +133,11 @@ def replace(book: Book, command: Row, events: np.ndarray, at: int) -> int:
     at += 1
     if is_parked:
         move_stop(book, slot, command.stop_price)
+    elif phase != Phase.CONTINUOUS and not keeps:
+        join_call(book, slot, price, is_waiting(book, slot))
     elif not keeps:
-        at = arrive(book, slot, price, False, events, at)
+        order.entry = 0
+        at = arrive(book, slot, price, IS_LIMIT, events, at)
     return at if book.counts[0].elected_first == NO_SLOT else cascade(book, events, at)
 
 
@@ -127,7 +149,8 @@ def move_stop(book: Book, slot: int, stop_price: int) -> None:
         return
     leave(book, slot)
     await_price(book, slot, stop_price)
-    if is_reached(book, order.instrument, order.side, stop_price):
+    is_continuous = market_at(book, order.instrument).phase == Phase.CONTINUOUS
+    if is_continuous and is_reached(book, order.instrument, order.side, stop_price):
         elect(book, slot)
 
 
@@ -146,7 +169,7 @@ def replace_fault(book: Book, slot: int, is_parked: bool, command: Row) -> int:
         return RejectReason.QUANTITY_NOT_POSITIVE
     if command.quantity > QUANTITY_MAX:
         return RejectReason.QUANTITY_TOO_LARGE
-    return RejectReason.NONE if market.phase == Phase.CONTINUOUS else RejectReason.INSTRUMENT_NOT_OPEN
+    return RejectReason.NONE
 
 
 @rare
@@ -160,7 +183,7 @@ def replacement_fault(
     if order.extra != NO_SLOT and not shows_enough(extra_at(book, order.extra).display, quantity):
         return RejectReason.DISPLAY_QUANTITY_INVALID
     if (
-        order.post_only != 0
+        order.marks & POST_ONLY != 0
         and not is_parked
         and price != was_price
         and would_trade(book, order.instrument, order.side, price)
@@ -178,7 +201,7 @@ def expire_until_now(book: Book, events: np.ndarray, at: int) -> int:
     """Let every order expire whose time has come by the book's clock."""
     counts = book.counts[0]
     while counts.expiries > 0 and counts.next_expiry <= counts.clock:
-        at = withdraw(book, book.expiries[0].slot, EventKind.EXPIRED, RejectReason.NONE, events, at)
+        at = take_out(book, wide(book.expiries[0].slot), EventKind.EXPIRED, RejectReason.NONE, events, at)
     return at
 
 
@@ -190,14 +213,14 @@ def clear_half(
     level = half_at(book, half_index).best
     while level != NO_SLOT:
         worse = next_level(book, level)
-        slot = level_at(book, level).first
+        slot = wide(level_at(book, level).first)
         while slot != NO_SLOT:
             order = order_at(book, slot)
-            behind = order.behind
+            behind = wide(order.behind)
             if (member == EVERY or order.member == member) and (
                 not only_day or order.time_in_force == TimeInForce.DAY
             ):
-                at = withdraw(book, slot, kind, RejectReason.NONE, events, at)
+                at = take_out(book, slot, kind, RejectReason.NONE, events, at)
             slot = behind
         level = worse
     return at
@@ -205,9 +228,10 @@ def clear_half(
 
 @rare
 def end_day_of(book: Book, instrument: int, events: np.ndarray, at: int) -> int:
-    """Let an instrument's DAY orders expire: bids, asks, parked buys, parked sells."""
-    for half_index in range(HALVES * instrument, HALVES * (instrument + 1)):
-        at = clear_half(book, half_index, EVERY, True, EventKind.EXPIRED, events, at)
+    """Let an instrument's DAY orders expire, half by half, and all market orders that wait."""
+    for kind in range(HALVES):
+        half_index = HALVES * instrument + kind
+        at = clear_half(book, half_index, EVERY, kind < WAITING, EventKind.EXPIRED, events, at)
     return at
 
 
@@ -229,9 +253,21 @@ def mass_cancel(book: Book, command: Row, events: np.ndarray, at: int) -> int:
         return refuse(book, command, RejectReason.UNKNOWN_INSTRUMENT, events, at)
     if command.side > Side.SELL and command.side != BOTH_SIDES:
         return refuse(book, command, RejectReason.UNKNOWN_SIDE, events, at)
-    first = 0 if command.instrument == EVERY else command.instrument
-    last = len(book.markets) - 1 if command.instrument == EVERY else command.instrument
-    for half_index in range(HALVES * first, HALVES * (last + 1)):
+    if command.instrument == EVERY:
+        for instrument in range(len(book.markets)):
+            if phase_refusal(market_at(book, instrument).phase, Ask.CANCEL) == RejectReason.NONE:
+                at = mass_cancel_of(book, instrument, command, events, at)
+        return at
+    reason = phase_refusal(market_at(book, command.instrument).phase, Ask.CANCEL)
+    if reason != RejectReason.NONE:
+        return refuse_in_phase(book, command, reason, command.instrument, events, at)
+    return mass_cancel_of(book, command.instrument, command, events, at)
+
+
+@rare
+def mass_cancel_of(book: Book, instrument: int, command: Row, events: np.ndarray, at: int) -> int:
+    """Cancel the orders of one instrument that a mass cancel means."""
+    for half_index in range(HALVES * instrument, HALVES * (instrument + 1)):
         if command.side == BOTH_SIDES or command.side == half_index & 1:
             at = clear_half(book, half_index, command.member, False, EventKind.CANCELLED, events, at)
     return at

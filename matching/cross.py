@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from matching.extras import hide, open_lots
-from matching.kernel import kernel, rare
-from matching.layout import HALVES, PARKED, Book
+from matching.kernel import kernel, rare, wide
+from matching.layout import HALVES, PARKED, SUBSIDISED, Book
 from matching.queues import join, leave
 from matching.rows import event_at, extra_at, half_at, level_at, market_at, order_at
 from matching.stops import note_price
-from matching.tell import depart, end, tell, withdraw
+from matching.tell import depart, end, take_out, tell
 from matching.view import next_level
 from matching.vocabulary import NO_SLOT, EventKind, RejectReason, SelfTrade, Side
 
@@ -41,7 +41,8 @@ def bar_of(book: Book, taker: int, maker: int) -> int:
 @kernel
 def is_related(book: Book, taker: int, maker: int) -> bool:
     """Tell whether, of two orders of one group, the buy is subsidised."""
-    return order_at(book, taker if order_at(book, taker).side == Side.BUY else maker).subsidised != 0
+    buy = taker if order_at(book, taker).side == Side.BUY else maker
+    return order_at(book, buy).marks & SUBSIDISED != 0
 
 
 @kernel
@@ -49,7 +50,7 @@ def trade(book: Book, taker: int, level: int, events: np.ndarray, at: int) -> in
     """Trade with the first order of a level, at its price. Returns how many events stand written."""
     one = order_at(book, taker)
     here = level_at(book, level)
-    maker = here.first
+    maker = wide(here.first)
     other = order_at(book, maker)
     quantity = min(one.leaves, other.leaves)
     one.leaves -= quantity
@@ -111,7 +112,7 @@ def keep_apart(
 
     Returns how many events stand written, and why what is left of the taker is to be cancelled, or NONE.
     """
-    maker = level_at(book, level).first
+    maker = wide(level_at(book, level).first)
     mode = bar_of(book, taker, maker)
     reason = _RELATED_PARTY if is_related(book, taker, maker) else _SELF_TRADE
     if mode == _DECREMENT:
@@ -124,7 +125,7 @@ def keep_apart(
         decrement(book, taker, price, lots, one.leaves, events, at + 1)
         return at + 2, _NONE
     if mode != _CANCEL_TAKER:
-        at = withdraw(book, maker, EventKind.CANCELLED, reason, events, at)
+        at = take_out(book, maker, EventKind.CANCELLED, reason, events, at)
     return at, _NONE if mode == _CANCEL_MAKER else reason
 
 

@@ -4,6 +4,7 @@ A tape is an array of `matching.layout.COMMAND`. It is made by columns, about a 
 and knows no book: it aims at orders that may still be open, and at prices where the market may be.
 Times rise through the tape; prices wander about one common price, so that the market trades, stops
 are triggered and icebergs are eaten; what would bring the market to a standstill is rare and short.
+How its instruments go through their phases stands in `matching.flow_phases`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from matching.flow_columns import (
+    EXTREMES,
+    INT32,
+    INT64,
+    NO_INSTRUMENT,
+    PRICE_EDGES,
+    QUANTITY_EDGES,
+    Generator,
+    overwrite,
+    some,
+)
+from matching.flow_phases import gather, plan_of, set_phases
 from matching.layout import COMMAND
 from matching.vocabulary import (
     BOTH_SIDES,
@@ -22,13 +35,10 @@ from matching.vocabulary import (
     SLICES_MAX,
     CommandKind,
     OrderType,
-    Phase,
     SelfTrade,
     Side,
     TimeInForce,
 )
-
-Generator = np.random.Generator
 
 _SHARES: dict[str, dict[int, float]] = {
     "kind": {
@@ -74,13 +84,10 @@ _BASE_PRICES = np.array([500 * 1000**power for power in range(5)], np.int64)
 _WANDER_TICKS_MAX = 40
 """How far the market wanders from the base price of its regime: past the stops that stand near it."""
 
+_ROUND_LOTS = 60
+
 _START = 10**18
 _STEP_NS = 1_000
-_INT32, _INT64 = np.iinfo(np.int32), np.iinfo(np.int64)
-_EXTREMES = (0, -1, _INT64.min, _INT64.max)
-_PRICE_EDGES = (*_EXTREMES, PRICE_MAX, PRICE_MAX + 1)
-_QUANTITY_EDGES = (*_EXTREMES, QUANTITY_MAX, QUANTITY_MAX + 1)
-_NO_INSTRUMENT = (-2, 10_000, _INT32.min, _INT32.max)
 
 _ENDS_AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 _PARKED = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
@@ -102,8 +109,8 @@ def random_flow(
     thousandfold from stretch to stretch, and a phase command with a new reference at each jump; stop
     prices and trails near the market; expiries shortly ahead; changes of orders that are open, of
     what is gone, and of other members' orders; ids used twice; subsidised orders among small groups;
-    short halts; the last values that are good, and the first that are bad. `ticks` are the
-    instruments' tick sizes, repeated as needed.
+    calls in which a crossed book gathers, auctions and short halts; the last values that are good, and
+    the first that are bad. `ticks` are the instruments' tick sizes, repeated as needed.
     """
     rng = np.random.default_rng(seed)
     tape = np.zeros(commands, COMMAND)
@@ -114,37 +121,37 @@ def random_flow(
     tape["group"] = tape["member"] % groups
     tape["subsidised"] = rng.random(commands) < np.where(tape["side"] == Side.BUY, 0.1, 0.02)
     tape["post_only"] = rng.random(commands) < 0.15
-    is_eager = _eager(rng, tape)
-    _set_quantities(rng, tape, is_eager)
-    aimed = _set_orders(rng, tape, is_eager)
+    plan = plan_of(rng, tape["instrument"], instruments)
+    is_call = gather(rng, tape, plan, instruments)
+    is_eager = _eager(rng, tape, is_call)
+    _set_quantities(rng, tape, is_eager, is_call)
+    aimed = _set_orders(rng, tape, is_eager, is_call)
     _set_times(rng, tape)
     grid = np.array(ticks, np.int64)[tape["instrument"] % len(ticks)]
     market, is_jump = _market_ticks(rng, grid)
-    _set_prices(rng, tape, grid, market, is_eager)
+    _set_prices(rng, tape, grid, market, is_eager, is_call)
     _set_changes(rng, tape, aimed)
     _set_mass_cancels(rng, tape)
-    _set_phases(rng, tape, market * grid, is_jump)
+    set_phases(rng, tape, plan, instruments, market * grid, is_jump)
     _spoil(rng, tape, grid)
     _take_back_walls(rng, tape)
     return tape
 
 
-def _some(rng: Generator, count: int, share: float | np.ndarray) -> np.ndarray:
-    """Return a mask of `count` rows that picks about this share of them, or each by its own chance."""
-    return rng.random(count) < share
-
-
 # --- which order -------------------------------------------------------------------------------
 
 
-def _eager(rng: Generator, tape: np.ndarray) -> np.ndarray:
-    """Return which orders shall have a price at which they trade at once, rather than one to rest at."""
+def _eager(rng: Generator, tape: np.ndarray, is_call: np.ndarray) -> np.ndarray:
+    """Return which orders shall have a price at which they trade at once, rather than one to rest at.
+
+    In calls many have: there they cross the book, and wait for the auction.
+    """
     ends_at_once = np.isin(tape["time_in_force"], _ENDS_AT_ONCE)
     is_replace = tape["kind"] == CommandKind.REPLACE
-    return _some(rng, len(tape), np.select([is_replace, ends_at_once], [0.4, 0.6], 0.14))
+    return some(rng, len(tape), np.select([is_replace | is_call, ends_at_once], [0.4, 0.6], 0.14))
 
 
-def _set_orders(rng: Generator, tape: np.ndarray, is_eager: np.ndarray) -> np.ndarray:
+def _set_orders(rng: Generator, tape: np.ndarray, is_eager: np.ndarray, is_call: np.ndarray) -> np.ndarray:
     """Set ids: new orders count from 1, a few of them twice; changes aim at late and old ones.
 
     Most aim at those that are likely to be open. Returns the row of the new order that each command
@@ -156,12 +163,13 @@ def _set_orders(rng: Generator, tape: np.ndarray, is_eager: np.ndarray) -> np.nd
     aimed = np.arange(count)
     is_parked = np.isin(tape["type"], _PARKED)
     may_rest = (tape["type"] == OrderType.LIMIT) & ~np.isin(tape["time_in_force"], _ENDS_AT_ONCE)
-    may_stand = is_parked | (may_rest & ~is_eager & (tape["minimum_quantity"] == 0))
-    targets = np.flatnonzero(is_new & (may_stand | _some(rng, count, 0.05)))
+    may_stand = is_parked | (may_rest & (is_call | ~is_eager) & (tape["minimum_quantity"] == 0))
+    may_stand |= is_call & (tape["type"] == OrderType.MARKET)
+    targets = np.flatnonzero(is_new & (may_stand | some(rng, count, 0.05)))
     sent = np.searchsorted(targets, aimed)
     back = np.where(rng.random(count) < 0.92, rng.exponential(15, count), sent * rng.random(count))
     nth = np.maximum(0, sent - 1 - back.astype(np.int64))
-    is_again = is_new & (sent > 0) & _some(rng, count, 0.02)
+    is_again = is_new & (sent > 0) & some(rng, count, 0.02)
     tape["order"][is_again] = tape["order"][targets[nth[is_again]]]
     changes = (CommandKind.CANCEL, CommandKind.REDUCE, CommandKind.REPLACE)
     is_change = np.isin(tape["kind"], changes) & (sent > 0)
@@ -171,7 +179,7 @@ def _set_orders(rng: Generator, tape: np.ndarray, is_eager: np.ndarray) -> np.nd
     asks = rng.random(count)
     tape["member"][is_change & (asks < 0.3)] = EVERY
     tape["member"][is_change & (asks > 0.95)] += 1
-    tape["order"][is_change & _some(rng, count, 0.02)] = _INT64.max
+    tape["order"][is_change & some(rng, count, 0.02)] = INT64.max
     return aimed
 
 
@@ -185,21 +193,21 @@ def _set_times(rng: Generator, tape: np.ndarray) -> None:
     """
     count = len(tape)
     steps = rng.exponential(_STEP_NS, count).astype(np.int64)
-    steps[_some(rng, count, 0.3)] = 0
-    steps[(tape["kind"] == CommandKind.CLOCK) & _some(rng, count, 0.2)] += 50 * _STEP_NS
+    steps[some(rng, count, 0.3)] = 0
+    steps[(tape["kind"] == CommandKind.CLOCK) & some(rng, count, 0.2)] += 50 * _STEP_NS
     tape["time"] = _START + np.cumsum(steps)
     back = rng.exponential(5 * _STEP_NS, count).astype(np.int64)
-    tape["time"] -= np.where(_some(rng, count, 0.04), back, 0)
-    _overwrite(rng, tape["time"], 0.002, [0, -1, _INT64.min])
+    tape["time"] -= np.where(some(rng, count, 0.06), back, 0)
+    overwrite(rng, tape["time"], 0.002, [0, -1, INT64.min])
     clock = np.maximum.accumulate(tape["time"])
     ahead = clock + 1 + rng.exponential(400 * _STEP_NS, count).astype(np.int64)
-    rounded = _some(rng, count, 0.5)
+    rounded = some(rng, count, 0.5)
     ahead[rounded] += -ahead[rounded] % (20 * _STEP_NS)
     tape["expires_at"] = ahead
-    _overwrite(rng, tape["expires_at"], 0.01, clock)
-    _overwrite(rng, tape["expires_at"], 0.01, clock + 1)
-    _overwrite(rng, tape["expires_at"], 0.01, clock - 1)
-    _overwrite(rng, tape["expires_at"], 0.01, _EXTREMES)
+    overwrite(rng, tape["expires_at"], 0.01, clock)
+    overwrite(rng, tape["expires_at"], 0.01, clock + 1)
+    overwrite(rng, tape["expires_at"], 0.01, clock - 1)
+    overwrite(rng, tape["expires_at"], 0.01, EXTREMES)
 
 
 # --- at what price -----------------------------------------------------------------------------
@@ -212,10 +220,10 @@ def _market_ticks(rng: Generator, grid: np.ndarray) -> tuple[np.ndarray, np.ndar
     thousandfold or more.
     """
     count = len(grid)
-    is_jump = _some(rng, count, 1 / _REGIME_LENGTH)
+    is_jump = some(rng, count, 1 / _REGIME_LENGTH)
     regimes = rng.integers(0, len(_BASE_PRICES), count // _REGIME_LENGTH + 2)
     regime = regimes[np.cumsum(is_jump) % len(regimes)]
-    astray = _some(rng, count, 0.001)
+    astray = some(rng, count, 0.001)
     regime[astray] = rng.integers(0, len(_BASE_PRICES), np.count_nonzero(astray))
     steps = np.cumsum(rng.normal(0, 0.6, count)).astype(np.int64)
     wander = np.abs(steps % (4 * _WANDER_TICKS_MAX) - 2 * _WANDER_TICKS_MAX) - _WANDER_TICKS_MAX
@@ -223,7 +231,12 @@ def _market_ticks(rng: Generator, grid: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _set_prices(
-    rng: Generator, tape: np.ndarray, grid: np.ndarray, market: np.ndarray, is_eager: np.ndarray
+    rng: Generator,
+    tape: np.ndarray,
+    grid: np.ndarray,
+    market: np.ndarray,
+    is_eager: np.ndarray,
+    is_call: np.ndarray,
 ) -> None:
     """Set prices, stop prices and trails on the grid, near the market.
 
@@ -233,7 +246,8 @@ def _set_prices(
     count = len(tape)
     onward = np.where(tape["side"] == Side.BUY, 1, -1)
     width = rng.choice([4, 60, 5_000, 300_000], count, p=[0.63, 0.23, 0.12, 0.02])
-    away = np.where(is_eager, 0.6 * np.minimum(width, 60), -1.6 * width) * rng.random(count)
+    across = np.where(is_call, 24, 0.6 * np.minimum(width, 60))
+    away = np.where(is_eager, across, -1.6 * width) * rng.random(count)
     limit = market + _ticks(away) * onward
     stopping = market + _ticks(rng.choice([6, 30], count) * rng.uniform(-0.1, 1, count)) * onward
     is_stop = np.isin(tape["type"], _PARKED)
@@ -244,9 +258,9 @@ def _set_prices(
     tape["stop_price"] = _on_grid(stopping, grid)
     tape["trail"] = _on_grid(rng.integers(1, 20, count), grid)
     may_be_left_out = np.isin(tape["type"], _MARKETABLE)
-    tape["price"][may_be_left_out & _some(rng, count, 0.4)] = 0
+    tape["price"][may_be_left_out & some(rng, count, 0.4)] = 0
     is_trailing = tape["type"] == OrderType.TRAILING_STOP
-    tape["stop_price"][_some(rng, count, np.select([is_trailing, is_stop], [0.6, 0.02], 0.5))] = 0
+    tape["stop_price"][some(rng, count, np.select([is_trailing, is_stop], [0.6, 0.02], 0.5))] = 0
 
 
 def _ticks(away: np.ndarray) -> np.ndarray:
@@ -262,22 +276,24 @@ def _on_grid(ticks: np.ndarray, grid: np.ndarray) -> np.ndarray:
 # --- how much ----------------------------------------------------------------------------------
 
 
-def _set_quantities(rng: Generator, tape: np.ndarray, is_eager: np.ndarray) -> None:
+def _set_quantities(rng: Generator, tape: np.ndarray, is_eager: np.ndarray, is_call: np.ndarray) -> None:
     """Set quantities: now and then enough to sweep a few levels, and more with icebergs.
 
     Orders to rest are larger than others, so that they outlast a few takers; eager ones have a
-    minimum more often.
+    minimum more often. In calls most quantities are round, so that demand equals supply at times.
     """
     count = len(tape)
     quantity = rng.integers(1, 30, count)
     quantity[(tape["type"] == OrderType.LIMIT) & ~is_eager] *= 5
-    quantity[_some(rng, count, 0.02)] *= 5
-    is_iceberg = _some(rng, count, 0.2)
+    quantity[some(rng, count, 0.02)] *= 5
+    is_round = is_call & some(rng, count, 0.85)
+    quantity[is_round] = _ROUND_LOTS
+    is_iceberg = some(rng, count, 0.2)
     quantity[is_iceberg] *= rng.integers(1, 4, count)[is_iceberg]
     tape["quantity"] = quantity
     shown = 1 + (rng.random(count) * quantity / 2).astype(np.int64)
     tape["display_quantity"] = np.where(is_iceberg, shown, 0)
-    has_minimum = _some(rng, count, np.where(is_eager, 0.25, 0.05))
+    has_minimum = some(rng, count, np.select([is_call, is_eager], [0.05, 0.25], 0.05))
     least = 1 + (rng.random(count) ** 2 * quantity).astype(np.int64)
     tape["minimum_quantity"] = np.where(has_minimum, least, 0)
     _settle_contradictions(rng, tape)
@@ -290,7 +306,7 @@ def _settle_contradictions(rng: Generator, tape: np.ndarray) -> None:
         | np.isin(tape["time_in_force"], _ENDS_AT_ONCE)
         | (tape["minimum_quantity"] > 0)
     )
-    tape["post_only"][contradicts & _some(rng, len(tape), 0.85)] = 0
+    tape["post_only"][contradicts & some(rng, len(tape), 0.85)] = 0
 
 
 # --- what is changed ---------------------------------------------------------------------------
@@ -302,19 +318,19 @@ def _set_changes(rng: Generator, tape: np.ndarray, aimed: np.ndarray) -> None:
     whole = tape["quantity"][aimed]
     part = 1 + (rng.random(count) * whole).astype(np.int64)
     is_reduce = tape["kind"] == CommandKind.REDUCE
-    tape["quantity"][is_reduce] = np.where(_some(rng, count, 0.8), (part + 3) // 4, part + 5)[is_reduce]
+    tape["quantity"][is_reduce] = np.where(some(rng, count, 0.8), (part + 3) // 4, part + 5)[is_reduce]
     is_replace = tape["kind"] == CommandKind.REPLACE
     chance = rng.random(count)
     total = np.select([chance < 0.3, chance < 0.6], [whole, whole + part], part)
     tape["quantity"][is_replace] = total[is_replace]
     for field in ("price", "stop_price"):
-        keeps = is_replace & _some(rng, count, 0.4)
+        keeps = is_replace & some(rng, count, 0.4)
         tape[field][keeps] = tape[field][aimed[keeps]]
-        tape[field][is_replace & _some(rng, count, 0.15)] = 0
+        tape[field][is_replace & some(rng, count, 0.15)] = 0
     _spoil_changes(rng, tape, aimed)
 
 
-# --- markets' phases, and many orders at once --------------------------------------------------
+# --- many orders at once -----------------------------------------------------------------------
 
 
 def _set_mass_cancels(rng: Generator, tape: np.ndarray) -> None:
@@ -324,34 +340,10 @@ def _set_mass_cancels(rng: Generator, tape: np.ndarray) -> None:
     count = len(rows)
     sides = {BOTH_SIDES: 0.46, Side.BUY: 0.19, Side.SELL: 0.19, 2: 0.08, 254: 0.08}
     tape["side"][rows] = rng.choice(list(sides), count, p=list(sides.values()))
-    tape["member"][rows[_some(rng, count, 0.15)]] = EVERY
-    tape["member"][rows[_some(rng, count, 0.05)]] = _INT32.max
-    tape["instrument"][rows[_some(rng, count, 0.15)]] = EVERY
-    _overwrite(rng, tape["instrument"], 0.12 * is_mass_cancel, _NO_INSTRUMENT)
-
-
-def _set_phases(rng: Generator, tape: np.ndarray, market: np.ndarray, is_jump: np.ndarray) -> None:
-    """Set phase commands: a new reference for all at each jump, halts that soon end, and odd ones."""
-    count = len(tape)
-    odd = tape["kind"] == CommandKind.PHASE
-    tape["phase"] = rng.choice(
-        [Phase.CONTINUOUS, 1, 2, 3, 6, 255], count, p=[0.6, 0.08, 0.08, 0.08, 0.08, 0.08]
-    )
-    halts = np.flatnonzero(_some(rng, count, 1 / 1_500))
-    resumes = halts + rng.geometric(1 / 30, len(halts))
-    halts, resumes = halts[resumes < count], resumes[resumes < count]
-    tape["phase"][halts] = rng.choice([Phase.HALTED, Phase.CLOSED], len(halts), p=[0.7, 0.3])
-    tape["instrument"][halts[_some(rng, len(halts), 0.15)]] = EVERY
-    tape["instrument"][resumes] = tape["instrument"][halts]
-    jumps = np.flatnonzero(is_jump)
-    tape["instrument"][jumps] = EVERY
-    tape["phase"][resumes] = tape["phase"][jumps] = Phase.CONTINUOUS
-    for rows, share in ((halts, 0.05), (resumes, 0.3), (jumps, 0.8)):
-        tape["kind"][rows] = CommandKind.PHASE
-        tape["price"][rows] = np.where(_some(rng, len(rows), share), market[rows], 0)
-    tape["price"][odd] = np.where(_some(rng, count, 0.5), market, 0)[odd]
-    _overwrite(rng, tape["price"], 0.3 * odd, _PRICE_EDGES)
-    _overwrite(rng, tape["instrument"], 0.15 * odd, _NO_INSTRUMENT)
+    tape["member"][rows[some(rng, count, 0.15)]] = EVERY
+    tape["member"][rows[some(rng, count, 0.05)]] = INT32.max
+    tape["instrument"][rows[some(rng, count, 0.15)]] = EVERY
+    overwrite(rng, tape["instrument"], 0.12 * is_mass_cancel, NO_INSTRUMENT)
 
 
 # --- the edges ---------------------------------------------------------------------------------
@@ -360,19 +352,19 @@ def _set_phases(rng: Generator, tape: np.ndarray, market: np.ndarray, is_jump: n
 def _spoil(rng: Generator, tape: np.ndarray, grid: np.ndarray) -> None:
     """Overwrite a few fields with what must be refused, and with the last that must not be."""
     room = np.minimum(NOTIONAL_MAX // np.maximum(1, tape["price"]), QUANTITY_MAX)
-    _overwrite(rng, tape["quantity"], 0.0005, room)
-    _overwrite(rng, tape["quantity"], 0.002, room + 1)
-    _overwrite(rng, tape["quantity"], 0.003, _QUANTITY_EDGES)
+    overwrite(rng, tape["quantity"], 0.0005, room)
+    overwrite(rng, tape["quantity"], 0.002, room + 1)
+    overwrite(rng, tape["quantity"], 0.003, QUANTITY_EDGES)
     for field, share in (("price", 0.003), ("stop_price", 0.01), ("trail", 0.03)):
         off_grid = tape[field] + np.maximum(1, grid // 2)
-        _overwrite(rng, tape[field], share, _PRICE_EDGES)
-        _overwrite(rng, tape[field], share, off_grid)
+        overwrite(rng, tape[field], share, PRICE_EDGES)
+        overwrite(rng, tape[field], share, off_grid)
     _spoil_instructions(rng, tape)
-    _overwrite(rng, tape["order"], 0.003, _EXTREMES)
-    _overwrite(rng, tape["instrument"], 0.005, [EVERY, *_NO_INSTRUMENT])
-    _overwrite(rng, tape["side"], 0.003, [2, 3, BOTH_SIDES])
+    overwrite(rng, tape["order"], 0.003, EXTREMES)
+    overwrite(rng, tape["instrument"], 0.005, [EVERY, *NO_INSTRUMENT])
+    overwrite(rng, tape["side"], 0.003, [2, 3, BOTH_SIDES])
     for field in ("type", "time_in_force", "self_trade"):
-        _overwrite(rng, tape[field], 0.003, [5, 250, 255])
+        overwrite(rng, tape[field], 0.003, [5, 250, 255])
 
 
 def _spoil_instructions(rng: Generator, tape: np.ndarray) -> None:
@@ -382,13 +374,13 @@ def _spoil_instructions(rng: Generator, tape: np.ndarray) -> None:
     multiple of the most slices.
     """
     whole = tape["quantity"]
-    _overwrite(rng, tape["minimum_quantity"], 0.003, whole)
-    _overwrite(rng, tape["minimum_quantity"], 0.003, whole + 1)
-    _overwrite(rng, tape["minimum_quantity"], 0.003, _QUANTITY_EDGES)
-    _overwrite(rng, tape["display_quantity"], 0.003, whole)
-    _overwrite(rng, tape["display_quantity"], 0.003, whole - 1)
-    _overwrite(rng, tape["display_quantity"], 0.003, _QUANTITY_EDGES)
-    rows = np.flatnonzero(_some(rng, len(tape), 0.002))
+    overwrite(rng, tape["minimum_quantity"], 0.003, whole)
+    overwrite(rng, tape["minimum_quantity"], 0.003, whole + 1)
+    overwrite(rng, tape["minimum_quantity"], 0.003, QUANTITY_EDGES)
+    overwrite(rng, tape["display_quantity"], 0.003, whole)
+    overwrite(rng, tape["display_quantity"], 0.003, whole - 1)
+    overwrite(rng, tape["display_quantity"], 0.003, QUANTITY_EDGES)
+    rows = np.flatnonzero(some(rng, len(tape), 0.002))
     least = rng.integers(2, 5, len(rows))
     tape["quantity"][rows] = SLICES_MAX * least
     tape["display_quantity"][rows] = least - rng.integers(0, 2, len(rows))
@@ -398,24 +390,13 @@ def _spoil_changes(rng: Generator, tape: np.ndarray, aimed: np.ndarray) -> None:
     """Overwrite more of what reduces and replaces ask than of the rest: few of them meet an open order."""
     is_replace = tape["kind"] == CommandKind.REPLACE
     chance = 0.015 * (is_replace | (tape["kind"] == CommandKind.REDUCE))
-    _overwrite(rng, tape["quantity"], chance, _QUANTITY_EDGES)
-    _overwrite(rng, tape["price"], chance, _PRICE_EDGES)
-    _overwrite(rng, tape["quantity"], chance, NOTIONAL_MAX // np.maximum(1, tape["price"]) + 1)
+    overwrite(rng, tape["quantity"], chance, QUANTITY_EDGES)
+    overwrite(rng, tape["price"], chance, PRICE_EDGES)
+    overwrite(rng, tape["quantity"], chance, NOTIONAL_MAX // np.maximum(1, tape["price"]) + 1)
     shown = tape["display_quantity"][aimed]
     chance = 0.06 * (is_replace & (shown > 0))
-    _overwrite(rng, tape["quantity"], chance, SLICES_MAX * shown)
-    _overwrite(rng, tape["quantity"], chance, SLICES_MAX * shown + 1)
-
-
-def _overwrite(
-    rng: Generator, field: np.ndarray, share: float | np.ndarray, values: Sequence[int] | np.ndarray
-) -> None:
-    """Overwrite a share of a field: with the row's own of an array of values, else with any."""
-    rows = np.flatnonzero(_some(rng, len(field), share))
-    if isinstance(values, np.ndarray):
-        field[rows] = values[rows]
-    else:
-        field[rows] = rng.choice(values, len(rows))
+    overwrite(rng, tape["quantity"], chance, SLICES_MAX * shown)
+    overwrite(rng, tape["quantity"], chance, SLICES_MAX * shown + 1)
 
 
 def _take_back_walls(rng: Generator, tape: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from matching.kernel import kernel, lowest_bit
+from matching.kernel import kernel, lowest_bit, wide
 from matching.layout import Book
 from matching.rows import head_at, order_at
 from matching.vocabulary import NO_SLOT
@@ -39,7 +39,7 @@ def find(book: Book, order: int) -> int:
     slot = head_at(book, head_of(order, len(book.heads) - 1))
     while slot != NO_SLOT and order_at(book, slot).id != order:
         slot = order_at(book, slot).chain
-    return slot
+    return wide(slot)
 
 
 @kernel

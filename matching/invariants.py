@@ -2,16 +2,18 @@
 
     half      the tree's bits and what hangs there agree; parents, digits, heights too; no empty node;
               each level where its key says, at its price; the best level is the first; an empty half says
-              so; counts of orders and levels are right; no stop waits for a price that has been reached
+              so; counts of orders and levels are right; outside of calls no stop waits for a price that
+              has been reached
     queue     linked both ways, first to last; quantity and orders are sums; each order open, of this side
               and instrument, within its bounds, and of a sort that may rest
-    market    bids below asks while the market is continuous
+    market    bids below asks in continuous trading and after an auction
     pools     each slot of each pool is either in use, once, or in the chain of freed ones, once
     ids       each open order stands, once, in the chain of its id's head; the chains hold nothing else;
               the table is a power of two, and twice the open orders or more
     counts    open and parked orders are as many as stand there; nothing is left of a command
 
-What only few orders have is looked at in `matching.invariants_of_extras`. Two halves never share a node,
+What only few orders have is looked at in `matching.invariants_of_extras`, what calls and auctions need
+in `matching.invariants_of_auctions`. Two halves never share a node,
 nor two levels an order: what is visited is ticked off. Cost O(pool).
 """
 
@@ -21,8 +23,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from matching.ids import head_of
+from matching.invariants_of_auctions import InspectionOfAuctions
 from matching.invariants_of_extras import InspectionOfExtras, Standing, brief, rows_of
-from matching.layout import CHILDREN, HALVES, KEY_NONE, PARKED, Book
+from matching.layout import CHILDREN, HALVES, KEY_NONE, PARKED, WAITING, Book
 from matching.vocabulary import (
     NO_SLOT,
     NOTIONAL_MAX,
@@ -37,7 +40,10 @@ from matching.vocabulary import (
 _FAULTS_TOLD = 20
 _BITS = 6
 _MAY_REST = (TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY)
-_NAMES = ("bids", "asks", "parked buys", "parked sells")
+_NAMES = ("bids", "asks", "parked buys", "parked sells", "waiting buys", "waiting sells")
+_LOWEST_FIRST = (Side.SELL, PARKED + Side.BUY, WAITING + Side.SELL)
+_NEVER_CROSSED = (Phase.CONTINUOUS, Phase.AUCTION)
+"""The phases that uncross the book when they are entered."""
 
 
 def check(book: Book) -> None:
@@ -90,6 +96,7 @@ class Inspection:
         yield from self.faults_of_ids()
         yield from self.faults_of_counts()
         yield from InspectionOfExtras(self.book, self.stands).faults()
+        yield from InspectionOfAuctions(self.book, self.stands).faults()
 
     # --- halves --------------------------------------------------------------------------------
 
@@ -189,15 +196,15 @@ class Inspection:
             yield f"{where}: counts {here.orders} orders, but slots {brief(queue)} stand there"
 
     def faults_of_price(self, price: int, key: int, half: int) -> Iterator[str]:
-        """Yield what is wrong with a level's price; in two halves of four the lowest price ranks first."""
+        """Yield what is wrong with a level's price; in three halves of six the lowest price ranks first."""
         instrument, kind = divmod(half, HALVES)
         market = self.markets[instrument]
-        ticks = key if kind in {Side.SELL, PARKED + Side.BUY} else ~key
+        ticks = key if kind in _LOWEST_FIRST else ~key
         if price != ticks * market.tick:
             yield f"price {price}, but its key says {ticks} ticks of {market.tick}"
         if not 0 < price <= PRICE_MAX:
             yield f"price {price}, which no order may have"
-        if kind < PARKED or market.last == 0:
+        if not PARKED <= kind < WAITING or market.last == 0 or market.phase not in _NEVER_CROSSED:
             return
         if price <= market.last if kind == PARKED + Side.BUY else price >= market.last:
             yield f"stops wait for {price}, which the last price, {market.last}, has reached"
@@ -246,10 +253,10 @@ class Inspection:
             yield f"comes to {order.quantity} lots at {price}, too much for one order"
 
     def faults_of_markets(self) -> Iterator[str]:
-        """Yield which books are crossed, or at one price on both sides, while they trade."""
+        """Yield which books are crossed, or at one price on both sides, where what meets has traded."""
         for instrument, market in enumerate(self.markets):
             bids, asks = (self.halves[HALVES * instrument + side] for side in (Side.BUY, Side.SELL))
-            if market.phase != Phase.CONTINUOUS or NO_SLOT in {bids.best, asks.best}:
+            if market.phase not in _NEVER_CROSSED or NO_SLOT in {bids.best, asks.best}:
                 continue
             if ~bids.best_key >= asks.best_key:
                 yield (
@@ -343,7 +350,7 @@ class Inspection:
 
     def faults_of_counts(self) -> Iterator[str]:
         """Yield which counts are wrong, and what a command has left lying about."""
-        parked = [slot for slot, (half, _) in self.stands.items() if half % HALVES >= PARKED]
+        parked = [slot for slot, (half, _) in self.stands.items() if PARKED <= half % HALVES < WAITING]
         for counted, true, what in (
             (self.counts.open_orders, len(self.stands), "open"),
             (self.counts.parked, len(parked), "parked"),

@@ -1,7 +1,7 @@
 """What must be true of what only few orders have: hidden lots, a time to expire, a stop's prices.
 
     extras    each belongs to one open order, and that order to it; it says what its order is; an iceberg
-              shows at most its slice, and nobody else hides a lot; what is parked hides nothing
+              shows at most its slice, and nobody else hides a lot; what is parked or waits hides nothing
     events    each extra allows as many events as its order may cause, and the book counts their sum
     expiries  a heap, soonest first, of exactly the GTD orders that are open; each knows its row;
               nothing is due before the clock
@@ -19,11 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from matching.layout import HALVES, NEVER, PARKED, Book
+from matching.layout import HALVES, NEVER, PARKED, WAITING, Book
 from matching.vocabulary import NO_SLOT, PRICE_MAX, SLICES_MAX, OrderType, TimeInForce
 
 _MAY_REST = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 _MAY_PARK = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
+_MAY_WAIT = (OrderType.MARKET,)
 
 
 class Standing(NamedTuple):
@@ -68,9 +69,9 @@ class InspectionOfExtras:
         """Yield what is wrong with what one open order has beyond others, or lacks."""
         order = self.orders[slot]
         if order.extra == NO_SLOT:
-            if self.is_parked(slot):
-                yield "is parked, and has no extra"
-            if order.time_in_force == TimeInForce.GTD:
+            if self.is_beside(slot):
+                yield f"{self.where(slot)}, and has no extra"
+            if self.is_timed(slot):
                 yield "is GTD, and has no extra"
         elif slot not in self.extra_of:
             yield f"has extra {order.extra}, which is outside of the pool"
@@ -85,16 +86,17 @@ class InspectionOfExtras:
         order, extra, is_parked = self.orders[slot], self.extra_of[slot], self.is_parked(slot)
         tick = self.markets[self.stands[slot].half // HALVES].tick
         if extra.is_parked != is_parked:
-            yield f"stands {'parked' if is_parked else 'in the book'}, and says is_parked {extra.is_parked}"
-        if extra.type not in (_MAY_PARK if is_parked else _MAY_REST):
-            yield f"is of type {extra.type}, and must not {'be parked' if is_parked else 'rest'}"
+            yield f"{self.where(slot)}, and says is_parked {extra.is_parked}"
+        may_stand = _MAY_PARK if is_parked else _MAY_WAIT if self.is_waiting(slot) else _MAY_REST
+        if extra.type not in may_stand:
+            yield f"{self.where(slot)}, and is of type {extra.type}, which may not"
         if (extra.trail > 0) != (extra.type == OrderType.TRAILING_STOP) or extra.trail < 0:
             yield f"is of type {extra.type}, and trails by {extra.trail}"
-        if is_parked and (not 0 < extra.price <= PRICE_MAX or extra.price % tick != 0):
+        if self.is_beside(slot) and (not 0 < extra.price <= PRICE_MAX or extra.price % tick != 0):
             yield f"would enter the book at {extra.price}, which is no price on a tick of {tick}"
         if not 0 <= extra.arrival < self.counts.arrivals:
             yield f"has arrival {extra.arrival} of {self.counts.arrivals}"
-        if order.time_in_force != TimeInForce.GTD and (extra.due, extra.expires_at) != (NO_SLOT, 0):
+        if not self.is_timed(slot) and (extra.due, extra.expires_at) != (NO_SLOT, 0):
             yield f"is not GTD, and expires at {extra.expires_at} from row {extra.due} of the heap"
         slices = slices_due(order.quantity, extra)
         if extra.slices < slices:
@@ -105,13 +107,13 @@ class InspectionOfExtras:
         order, extra = self.orders[slot], self.extra_of[slot]
         if extra.hidden < 0 or order.leaves + extra.hidden > order.quantity:
             yield f"hides {extra.hidden} lots and shows {order.leaves} of {order.quantity}"
-        if extra.hidden > 0 and self.is_parked(slot):
-            yield f"is parked, and hides {extra.hidden} lots"
+        if extra.hidden > 0 and self.is_beside(slot):
+            yield f"{self.where(slot)}, and hides {extra.hidden} lots"
         if extra.display == 0:
             if extra.hidden > 0:
                 yield f"is no iceberg, and hides {extra.hidden} lots"
             return
-        if order.leaves > extra.display and not self.is_parked(slot):
+        if order.leaves > extra.display and not self.is_beside(slot):
             yield f"shows {order.leaves} lots, more than its slice of {extra.display}"
         if order.quantity > SLICES_MAX * extra.display:
             yield f"has {order.quantity} lots in slices of {extra.display}, more than {SLICES_MAX} slices"
@@ -133,7 +135,7 @@ class InspectionOfExtras:
             yield f"the heap of {len(self.expiries)} expiries is called {self.counts.expiries} long"
             return
         heap = self.expiries[: self.counts.expiries]
-        timed = {slot for slot in self.stands if self.orders[slot].time_in_force == TimeInForce.GTD}
+        timed = {slot for slot in self.stands if self.is_timed(slot)}
         for at, row in enumerate(heap):
             for fault in self.faults_of_expiry(at, timed):
                 yield f"row {at} of the heap of expiries (slot {row.slot}) {fault}"
@@ -195,9 +197,31 @@ class InspectionOfExtras:
         is_here = self.stands[slot].half // HALVES == instrument and self.is_parked(slot)
         return is_here and self.extra_of[slot].type == OrderType.TRAILING_STOP
 
+    def is_timed(self, slot: int) -> bool:
+        """Tell whether an open order expires at a time of its own.
+
+        A market order has no use for its time in force; a stop that was triggered and waits, has.
+        """
+        if self.orders[slot].time_in_force != TimeInForce.GTD:
+            return False
+        is_market = self.is_waiting(slot) and slot in self.extra_of and self.extra_of[slot].expires_at == 0
+        return not is_market
+
     def is_parked(self, slot: int) -> bool:
         """Tell whether an open order stands in a half of parked stops."""
-        return self.stands[slot].half % HALVES >= PARKED
+        return PARKED <= self.stands[slot].half % HALVES < WAITING
+
+    def is_waiting(self, slot: int) -> bool:
+        """Tell whether an open order stands in a half of market orders that wait for an auction."""
+        return self.stands[slot].half % HALVES >= WAITING
+
+    def is_beside(self, slot: int) -> bool:
+        """Tell whether an open order stands beside the book, parked or waiting."""
+        return self.is_parked(slot) or self.is_waiting(slot)
+
+    def where(self, slot: int) -> str:
+        """Return in a word where an open order stands."""
+        return "is parked" if self.is_parked(slot) else "waits" if self.is_waiting(slot) else "rests"
 
 
 def slices_due(quantity: int, extra: SimpleNamespace) -> int:

@@ -68,8 +68,10 @@ EVENT = np.dtype(
 """What has happened. `command` is the row of the batch that caused it. `quantity` is the lots traded,
 cancelled or expired, else the order's total; `leaves` is what of `order` is open afterwards, and
 `maker_leaves` what of `maker_order` is. `slot` and `maker_slot` are where the orders stand or stood.
-`was_price` is the price that a replaced order had before, `phase` what a market has changed to; both
-are 0 in all other events."""
+`was_price` is the price that a replaced order had before, else 0. `phase` is what a market has changed
+to, AUCTION in an auction's trades (`order` is then the buy), the phase that forbids a refused command,
+and 0 in all other events. Of an indicative price, `quantity` is the volume, `leaves` the surplus and
+`side` who has it."""
 
 ORDER = np.dtype(
     [
@@ -84,17 +86,24 @@ ORDER = np.dtype(
         ("member", "<i4"),
         ("group", "<i4"),
         ("extra", "<i4"),
+        ("entry", "<u4"),
         ("side", "u1"),
         ("time_in_force", "u1"),
-        ("subsidised", "u1"),
-        ("post_only", "u1"),
+        ("marks", "u1"),
         ("self_trade", "u1"),
-        ("unused", "u1", (3,)),
     ]
 )
 """An open order, 64 bytes. `leaves` are the lots that can be traded with now, an iceberg's slice or a
 whole order; its price is its level's. `ahead` and `behind` link its level's queue, `chain` the orders
-of one place in the table of ids. A freed slot has leaves 0, and `behind` is the next freed slot."""
+of one place in the table of ids. `entry` is 0 unless it took its place in a call: then it counts such
+orders, so that it is known who came later. A freed slot has leaves 0, and `behind` is the next freed
+slot."""
+
+SUBSIDISED = 1
+"""The bit of an order's `marks` that says that a programme pays part of it."""
+
+POST_ONLY = 2
+"""The bit of an order's `marks` that says that it must not take."""
 
 EXTRA = np.dtype(
     [
@@ -117,7 +126,8 @@ EXTRA = np.dtype(
 )
 """What only few orders have: an iceberg's hidden lots, a stop's limit or protection price while it is
 parked, a time to expire. `due` is the row in the heap of expiries; `slot` the order's, or the next
-freed extra; `trail_ahead` and `trail_behind` link an instrument's trailing stops, first come first."""
+freed extra; `trail_ahead` and `trail_behind` link an instrument's trailing stops, or its market orders
+that wait for an auction, first come first. Whoever waits is of type MARKET."""
 
 EXPIRY = np.dtype([("expires_at", "<i8"), ("arrival", "<i8"), ("slot", "<i4"), ("unused", "<i4")])
 """One GTD order in the heap of expiries: earliest first, at equal times who was accepted first."""
@@ -162,11 +172,15 @@ HALF = np.dtype(
 )
 """One half of one book: its price tree and its best level."""
 
-HALVES = 4
-"""Halves of an instrument: bids, asks, parked buy stops, parked sell stops; the last bit is the side."""
+HALVES = 6
+"""Halves of an instrument: bids, asks, parked buy stops, parked sell stops, market buys and market sells
+that wait for an auction; the last bit is the side."""
 
 PARKED = 2
 """What a side's half of the book is away from its half of parked stops."""
+
+WAITING = 4
+"""What a side's half of the book is away from its half of waiting market orders."""
 
 KEY_NONE = 2**62
 """The best key of an empty half: worse than any price's."""
@@ -180,11 +194,27 @@ MARKET = np.dtype(
         ("trail_first", "<i4"),
         ("trail_last", "<i4"),
         ("phase", "u1"),
-        ("unused", "u1", (3,)),
+        ("touched", "u1"),
+        ("unused", "u1", (2,)),
+        ("static_collar", "<i4"),
+        ("dynamic_collar", "<i4"),
+        ("waiting_first", "<i4"),
+        ("waiting_last", "<i4"),
+        ("indicative_price", "<i8"),
+        ("indicative_volume", "<i8"),
+        ("indicative_surplus", "<i8"),
+        ("cut_price", "<i8"),
+        ("cut_demand", "<i8"),
+        ("cut_supply", "<i8"),
+        ("spare", "<i8", (3,)),
     ]
 )
-"""What the book knows of an instrument: tick size, reference and last price in hao (0: none), the
-collar per mille of the reference (0: none), what the market is doing, its trailing stops."""
+"""What the book knows of an instrument: tick size, reference and last price in hao (0: none), what the
+market is doing; its trailing stops and its waiting market orders, first come first. Three collars, per
+mille, 0: none: `collar` is that of protection prices, `static_collar` bounds trades about the reference,
+`dynamic_collar` about the last price. The indicative price, volume and surplus (demand less supply) are
+those told last. In a call `cut_price` is a price at which demand and supply are known, or 0; `touched` is
+set inside a command only. A row is two cache lines; what continuous trading reads stands on the first."""
 
 COUNTS = np.dtype(
     [
@@ -192,6 +222,8 @@ COUNTS = np.dtype(
         ("next_expiry", "<i8"),
         ("arrivals", "<i8"),
         ("slices", "<i8"),
+        ("entries", "<i8"),
+        ("interruptions", "<i8"),
         ("orders_used", "<i4"),
         ("orders_free", "<i4"),
         ("levels_used", "<i4"),
@@ -205,13 +237,16 @@ COUNTS = np.dtype(
         ("expiries", "<i4"),
         ("elected_first", "<i4"),
         ("elected_last", "<i4"),
+        ("calls", "<i4"),
+        ("decrements", "<i4"),
         ("row", "<i4"),
     ]
 )
 """How far each pool has been used, and where its chain of freed slots begins; the book's clock, and
-when the next order expires; how many slices the open icebergs have; the
+when the next order expires; how many slices the open icebergs have; how many orders have entered calls,
+how often a collar has interrupted trading, and how many instruments are in a call; the
 queue of the stops that are elected and have not entered the book yet; and, inside a batch, the row that
-is being done, for its events to tell."""
+is being done, for its events to tell, and the pairs that it has decremented."""
 
 NEVER = 2**63 - 1
 """The time of the next expiry where no order expires."""
@@ -263,10 +298,11 @@ def empty_halves(instruments: int) -> np.ndarray:
 
 def empty_markets(instruments: int, tick: int = 1, phase: int = Phase.CONTINUOUS) -> np.ndarray:
     """Return so many markets without reference, collar or trade."""
-    markets = np.zeros(instruments, MARKET)
+    markets = zeros(instruments, MARKET)
     markets["tick"] = tick
     markets["phase"] = phase
-    markets["trail_first"] = markets["trail_last"] = NO_SLOT
+    for field in ("trail_first", "trail_last", "waiting_first", "waiting_last"):
+        markets[field] = NO_SLOT
     return markets
 
 

@@ -17,6 +17,19 @@ def whole_ticks(price: int, tick: int, upwards: bool) -> int:
 
 
 @kernel
+def within_bounds(price: int, tick: int) -> int:
+    """Return the nearest price to `price`, itself on the grid, that an order may have."""
+    return max(min(price, PRICE_MAX - PRICE_MAX % tick), tick)
+
+
+@kernel
+def width_of(base: int, collar: int) -> int:
+    """Return how far a collar, per mille, reaches from a price, in hao."""
+    # A collar that is wider than any price reaches the bound; else the product fits into int64.
+    return base * collar // 1000 if collar <= _PRODUCT_MAX // base else PRICE_MAX
+
+
+@kernel
 def start_of_trail(market: Row, command: Row) -> int:
     """Return a trailing stop's first stop price, in hao; 0 if there is none, or no possible one."""
     if command.stop_price != 0:
@@ -42,12 +55,10 @@ def protection_of(market: Row, command: Row, stop_price: int) -> int:
     base = stop_price if stop_price != 0 else market.reference
     if base == 0 or market.collar <= 0:
         return 0
-    # A collar that is wider than any price reaches the bound; else the product fits into int64.
-    width = base * market.collar // 1000 if market.collar <= _PRODUCT_MAX // base else PRICE_MAX
+    width = width_of(base, market.collar)
     if command.side == Side.BUY:
-        highest = PRICE_MAX - PRICE_MAX % market.tick
-        return max(min(whole_ticks(base + width, market.tick, False), highest), market.tick)
-    return max(whole_ticks(base - width, market.tick, True), market.tick)
+        return within_bounds(whole_ticks(base + width, market.tick, False), market.tick)
+    return within_bounds(whole_ticks(base - width, market.tick, True), market.tick)
 
 
 @kernel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matching.ids import forget, remember
-from matching.kernel import kernel
+from matching.kernel import kernel, wide
 from matching.layout import Book
 from matching.levels import drop_level, level_for
 from matching.rows import half_at, level_at, order_at
@@ -20,7 +20,7 @@ def take_slot(book: Book) -> int:
         counts.orders_used = slot + 1
     else:
         counts.orders_free = order_at(book, slot).behind
-    return slot
+    return wide(slot)
 
 
 @kernel

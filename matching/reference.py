@@ -1,11 +1,11 @@
 """The rules of the market in plain Python: what the kernels must equal, event by event.
 
 Read this file to learn what may be asked of the book and what comes of it; then
-`matching.reference_trading` (how orders meet, and what triggers stops), `matching.reference_faults`
-(what is refused) and `matching.reference_orders` (what an order is, and who goes first). How it is
-done fast stands in `matching.batch`. Nothing here is clever: a half of a book is one sorted list of
-orders, best first; every deed yields the events that it causes. A new order type, instruction or
-phase is first told here.
+`matching.reference_trading` (how orders meet, and what triggers stops), `matching.reference_auction`
+(how a call is uncrossed), `matching.reference_faults` (what is refused) and `matching.reference_orders`
+(what an order is, and who goes first). How it is done fast stands in `matching.batch`. Nothing here is
+clever: a half of a book is one sorted list of orders, best first; every deed yields the events that it
+causes. A new order type, instruction or phase is first told here.
 
 >>> from matching.vocabulary import EventKind, Side
 >>> book = ReferenceBook([Market(tick=1)])
@@ -20,8 +20,10 @@ phase is first told here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 
+from matching.permissions import Ask
+from matching.reference_auction import Auctions
 from matching.reference_faults import (
     fault_as_written,
     fault_of_display,
@@ -29,19 +31,21 @@ from matching.reference_faults import (
     fault_of_mass_cancel,
     fault_of_notional,
     fault_of_phase,
+    fault_of_reduction,
     fault_of_replacement,
 )
 from matching.reference_orders import (
     OWNER,
+    PHASE_REASONS,
     STOP_TYPES,
     Book,
     Command,
     Event,
     Market,
     Order,
+    ask_of,
     commands_from,
     events_from,
-    phase_told,
     price_of,
     refusal,
     slices_of,
@@ -49,7 +53,6 @@ from matching.reference_orders import (
     told,
     with_used_fields,
 )
-from matching.reference_trading import Trading
 from matching.vocabulary import (
     BOTH_SIDES,
     EVERY,
@@ -76,7 +79,7 @@ __all__ = [
 ]
 
 
-class ReferenceBook(Trading):
+class ReferenceBook(Auctions):
     """The open orders of all instruments, and everything that may be asked about them."""
 
     # --- what may be asked ---------------------------------------------------------------------
@@ -90,11 +93,18 @@ class ReferenceBook(Trading):
         return [event for row, command in enumerate(commands) for event in self.apply(command, row)]
 
     def obey(self, command: Command) -> Iterator[Event]:
-        """Do one command: first what its time brings, then what it asks, then what that triggers."""
+        """Do one command: first what its time brings, then what it asks, then what that triggers.
+
+        At last it is told what the auctions would find now of the instruments that it has touched.
+        """
         self.clock = max(self.clock, command.time)
-        yield from self.expire()
-        yield from self.do(command)
-        yield from self.trigger()
+        self.decrements = 0
+        touched: list[int] = []
+        for event in chain(self.expire(), self.do(command), self.trigger()):
+            yield event
+            if event.kind != EventKind.REJECTED and event.instrument not in touched:
+                touched.append(event.instrument)
+        yield from self.indicate(touched)
 
     def do(self, command: Command) -> Iterator[Event]:
         """Do what a command asks. Each sort of command has its method."""
@@ -122,7 +132,7 @@ class ReferenceBook(Trading):
         """Take a new order: refuse it, or accept it, and park it or let it enter the book."""
         reason = self.fault_of(command)
         if reason != RejectReason.NONE:
-            yield refusal(command, reason)
+            yield self.refused(command, reason, command.instrument)
             return
         order = self.order_from(command)
         yield told(order, EventKind.ACCEPTED, order.quantity)
@@ -136,6 +146,10 @@ class ReferenceBook(Trading):
         order = self.order_meant(command)
         if order is None:
             yield refusal(command, RejectReason.UNKNOWN_ORDER)
+            return
+        reason = fault_of_market(self.markets[order.instrument], Ask.CANCEL)
+        if reason != RejectReason.NONE:
+            yield self.refused(command, reason, order.instrument)
         else:
             yield from self.end(order, EventKind.CANCELLED)
 
@@ -144,8 +158,10 @@ class ReferenceBook(Trading):
         order = self.order_meant(command)
         if order is None:
             yield refusal(command, RejectReason.UNKNOWN_ORDER)
-        elif command.quantity <= 0:
-            yield refusal(command, RejectReason.QUANTITY_NOT_POSITIVE)
+            return
+        reason = fault_of_reduction(command, self.markets[order.instrument])
+        if reason != RejectReason.NONE:
+            yield self.refused(command, reason, order.instrument)
         elif command.quantity >= order.leaves:
             yield from self.end(order, EventKind.CANCELLED)
         else:
@@ -164,7 +180,7 @@ class ReferenceBook(Trading):
             return
         reason = reason or self.fault_of_replaced(command, order)
         if reason != RejectReason.NONE:
-            yield refusal(command, reason)
+            yield self.refused(command, reason, order.instrument)
             return
         was_price = order.price
         keeps_place = self.keeps_place(command, order)
@@ -186,7 +202,7 @@ class ReferenceBook(Trading):
     def keeps_place(self, command: Command, order: Order) -> bool:
         """Tell whether an order keeps its place when it is replaced as `command` says.
 
-        A parked one does at the same stop price; a resting one at the same price, if it does not grow.
+        A parked one does at the same stop price; another at the same price, if it does not grow.
         """
         if order.is_parked:
             return command.stop_price in (0, order.stop_price)
@@ -196,38 +212,44 @@ class ReferenceBook(Trading):
         """Cancel the open orders of a member, of an instrument, of a side; or of all of them."""
         reason = fault_of_mass_cancel(command, self.markets)
         if reason != RejectReason.NONE:
-            yield refusal(command, reason)
+            yield self.refused(command, reason, command.instrument)
             return
         for instrument in self.instruments_meant(command):
+            if fault_of_market(self.markets[instrument], Ask.CANCEL) != RejectReason.NONE:
+                continue
             for order in self.all_orders_of(instrument):
                 is_members = command.member in (EVERY, order.member)
                 if is_members and command.side in (BOTH_SIDES, order.side):
                     yield from self.end(order, EventKind.CANCELLED)
 
     def end_day(self) -> Iterator[Event]:
-        """End the trading day: every DAY order expires, in the order of a mass cancel."""
+        """End the trading day: whoever lasts no longer expires, in the order of a mass cancel."""
         for instrument in range(len(self.markets)):
             yield from self.end_day_of(instrument)
 
     def end_day_of(self, instrument: int) -> Iterator[Event]:
-        """Let one instrument's DAY orders expire."""
+        """Let one instrument's DAY orders expire, and those that wait for an auction."""
         for order in self.all_orders_of(instrument):
-            if order.time_in_force == TimeInForce.DAY:
+            if order.time_in_force == TimeInForce.DAY or order.is_waiting:
                 yield from self.end(order, EventKind.EXPIRED)
 
     def change_phase(self, command: Command) -> Iterator[Event]:
-        """Set the phase of an instrument or of all, and the reference price if one is given."""
+        """Set the phase of an instrument or of all, and the reference price if one is given.
+
+        Entering `closed` ends the day for it; entering `auction` or `continuous` uncrosses its book.
+        """
         reason = fault_of_phase(command, self.markets)
         if reason != RejectReason.NONE:
             yield refusal(command, reason)
             return
         for instrument in self.instruments_meant(command):
             market = self.markets[instrument]
-            market = market._replace(phase=command.phase, reference=command.price or market.reference)
-            self.markets[instrument] = market
-            yield phase_told(instrument, market)
-            if market.phase == Phase.CLOSED:
+            self.markets[instrument] = market._replace(reference=command.price or market.reference)
+            yield self.set_phase(instrument, Phase(command.phase))
+            if command.phase == Phase.CLOSED:
                 yield from self.end_day_of(instrument)
+            elif command.phase in (Phase.AUCTION, Phase.CONTINUOUS):
+                yield from self.uncross(instrument)
 
     # --- whom a command means ------------------------------------------------------------------
 
@@ -243,17 +265,25 @@ class ReferenceBook(Trading):
         return list(range(len(self.markets))) if command.instrument == EVERY else [command.instrument]
 
     def all_orders_of(self, instrument: int) -> list[Order]:
-        """Return an instrument's open orders: bids, asks, parked buys, parked sells, each in its priority."""
+        """Return an instrument's open orders in the order of a mass cancel, each half in its priority.
+
+        Bids, asks, parked buys, parked sells, waiting buys, waiting sells.
+        """
         return [order for queue in self.books[instrument] for order in queue]
 
     # --- what is refused -----------------------------------------------------------------------
+
+    def refused(self, command: Command, reason: RejectReason, instrument: int) -> Event:
+        """Return that a command is refused; where the instrument's phase forbids it, the phase is told."""
+        phase = self.markets[instrument].phase if reason in PHASE_REASONS else 0
+        return refusal(command, reason, phase)
 
     def fault_of(self, command: Command) -> RejectReason:
         """Return why a new order is refused, or NONE. Of several reasons the first is told."""
         reason = fault_as_written(command, self.markets, self.clock)
         if reason != RejectReason.NONE:
             return reason
-        reason = fault_of_market(self.markets[command.instrument])
+        reason = fault_of_market(self.markets[command.instrument], ask_of(command))
         if reason != RejectReason.NONE:
             return reason
         if command.order <= 0:
@@ -279,8 +309,8 @@ class ReferenceBook(Trading):
         )
         if reason != RejectReason.NONE:
             return reason
-        is_posted = order.post_only and not order.is_parked
-        if is_posted and self.would_cross(order.instrument, order.side, price):
+        is_posted_anew = order.post_only and not order.is_parked and price != order.price
+        if is_posted_anew and self.would_cross(order.instrument, order.side, price):
             return RejectReason.POST_ONLY_WOULD_CROSS
         grows = slices_of(order.display_quantity, command.quantity) > order.slices
         if grows and self.slices_open() > SLICES_OPEN_MAX:
@@ -325,6 +355,10 @@ class ReferenceBook(Trading):
     def parked_of(self, instrument: int, side: int) -> list[Order]:
         """Return the parked orders of one side, in the order in which they would be triggered."""
         return list(self.books[instrument].parked(side))
+
+    def waiting_of(self, instrument: int, side: int) -> list[Order]:
+        """Return the orders of one side that wait for an auction, in the order of a mass cancel."""
+        return list(self.books[instrument].waiting(side))
 
     def depth_of(self, instrument: int, side: int) -> list[tuple[int, int, int]]:
         """Return (price in hao, lots shown, orders) of each level of one side, best price first."""

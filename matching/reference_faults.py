@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matching.permissions import Ask, forbidden, is_taken
 from matching.reference_orders import (
     LIMITED_TYPES,
     Command,
@@ -148,12 +149,19 @@ def fault_of_notional(price: int, quantity: int) -> RejectReason:
     return RejectReason.NOTIONAL_TOO_LARGE if price * quantity > NOTIONAL_MAX else RejectReason.NONE
 
 
-def fault_of_market(market: Market) -> RejectReason:
-    """Return whether an instrument does not trade."""
-    return RejectReason.NONE if market.phase == Phase.CONTINUOUS else RejectReason.INSTRUMENT_NOT_OPEN
+def fault_of_market(market: Market, ask: Ask) -> RejectReason:
+    """Return why an instrument's phase does not take what is asked, or NONE."""
+    return RejectReason.NONE if is_taken(market.phase, ask) else forbidden(market.phase, ask)
 
 
 # --- commands about what is there ---------------------------------------------------------------
+
+
+def fault_of_reduction(command: Command, market: Market) -> RejectReason:
+    """Return why an order cannot be reduced."""
+    if command.quantity <= 0:
+        return RejectReason.QUANTITY_NOT_POSITIVE
+    return fault_of_market(market, Ask.REDUCE)
 
 
 def fault_of_replacement(command: Command, order: Order, market: Market) -> RejectReason:
@@ -167,17 +175,19 @@ def fault_of_replacement(command: Command, order: Order, market: Market) -> Reje
         )
         or (RejectReason.QUANTITY_NOT_POSITIVE if command.quantity < 0 else RejectReason.NONE)
         or (RejectReason.QUANTITY_TOO_LARGE if command.quantity > QUANTITY_MAX else RejectReason.NONE)
-        or fault_of_market(market)
+        or fault_of_market(market, Ask.REPLACE)
     )
 
 
 def fault_of_mass_cancel(command: Command, markets: Sequence[Market]) -> RejectReason:
-    """Return why a mass cancel cannot be done."""
+    """Return why a mass cancel cannot be done. One of every instrument passes over those that forbid it."""
     if command.instrument != EVERY and not 0 <= command.instrument < len(markets):
         return RejectReason.UNKNOWN_INSTRUMENT
     if command.side not in (*Side, BOTH_SIDES):
         return RejectReason.UNKNOWN_SIDE
-    return RejectReason.NONE
+    if command.instrument == EVERY:
+        return RejectReason.NONE
+    return fault_of_market(markets[command.instrument], Ask.CANCEL)
 
 
 def fault_of_phase(command: Command, markets: Sequence[Market]) -> RejectReason:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from sortedcontainers import SortedKeyList
 
+from matching.permissions import Ask
 from matching.vocabulary import (
     EVERY,
     PRICE_MAX,
@@ -32,6 +33,9 @@ LIMITED_TYPES = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 
 STOP_TYPES = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
 """The types that are parked, outside of the book, until they are triggered."""
+
+PHASE_REASONS = (RejectReason.INSTRUMENT_NOT_OPEN, RejectReason.NOT_IN_PHASE)
+"""The reasons of refusals that bear the phase."""
 
 RESTING_TIMES = (TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY)
 """The times in force with which an order may rest in the book."""
@@ -91,11 +95,31 @@ class Market(NamedTuple):
     """How far a protection price lies from the reference, in per mille of it."""
     last: int = 0
     """The price, in hao, of the last trade."""
+    static_collar: int = 0
+    """How far a trade may lie from the reference, in per mille of it."""
+    dynamic_collar: int = 0
+    """How far a trade may lie from the last price, in per mille of it."""
+
+
+class Clearing(NamedTuple):
+    """What an auction would find; all is 0 where nothing would trade."""
+
+    price: int
+    volume: int
+    surplus: int
+    """Demand less supply at that price."""
+
+
+NO_CLEARING = Clearing(0, 0, 0)
 
 
 @dataclass(eq=False)
 class Order:
-    """A member's intent: what he asked, what of it is still open, and where it stands."""
+    """A member's intent: what he asked, what of it is still open, and where it stands.
+
+    It rests in the book, or it stands beside it: parked until a price triggers it, or waiting for an
+    auction without a limit.
+    """
 
     id: int
     price: int
@@ -122,9 +146,12 @@ class Order:
     """Counts the accepted orders. An order keeps it, wherever it moves."""
     entry: int = 0
     """Counts whoever takes a place in a queue: at one price, the lower entry goes first."""
+    arrival: int = 0
+    """Counts whoever enters the book, or waits; unlike its entry it outlasts an iceberg's slices."""
     shown: int = 0
-    """What everybody sees of it: the slice of an iceberg, all of another order, nothing if parked."""
+    """What everybody sees of it: the slice of an iceberg, all of another order, nothing beside the book."""
     is_parked: bool = False
+    is_waiting: bool = False
     slices: int = 0
     """Into how many slices an iceberg of its total may fall, as it was accepted or last replaced."""
 
@@ -169,13 +196,14 @@ class Book(NamedTuple):
     asks: SortedKeyList
     parked_buys: SortedKeyList
     parked_sells: SortedKeyList
+    waiting_buys: SortedKeyList
+    waiting_sells: SortedKeyList
 
     @classmethod
     def empty(cls) -> Book:
-        """Return a book without orders: resting ones rank by price, parked ones by stop price."""
-        return cls(
-            *(SortedKeyList(key=rank) for rank in (priority, priority, parked_priority, parked_priority))
-        )
+        """Return a book without orders: parked ones rank by stop price, all others by price."""
+        ranks = (priority, priority, parked_priority, parked_priority, priority, priority)
+        return cls(*(SortedKeyList(key=rank) for rank in ranks))
 
     def half(self, side: int) -> SortedKeyList:
         """Return the half in which orders of this side rest."""
@@ -185,8 +213,14 @@ class Book(NamedTuple):
         """Return the parked orders of this side, the next to be triggered first."""
         return self.parked_sells if side == Side.SELL else self.parked_buys
 
+    def waiting(self, side: int) -> SortedKeyList:
+        """Return the orders of this side that wait for an auction, as a mass cancel goes through them."""
+        return self.waiting_sells if side == Side.SELL else self.waiting_buys
+
     def queue_of(self, order: Order) -> SortedKeyList:
         """Return where an order stands."""
+        if order.is_waiting:
+            return self.waiting(order.side)
         return self.parked(order.side) if order.is_parked else self.half(order.side)
 
 
@@ -227,6 +261,33 @@ def goes_past(taker: Order, maker: Order) -> bool:
     if are_related(taker, maker):
         return taker.side == Side.SELL
     return taker.self_trade == SelfTrade.CANCEL_MAKER
+
+
+# --- what a phase and a collar say --------------------------------------------------------------
+
+
+def ask_of(command: Command) -> Ask:
+    """Return what a new order asks of a phase: to trade at once, or to stand, wait or be parked."""
+    command = with_used_fields(command)
+    if command.type in STOP_TYPES:
+        return Ask.ORDER
+    is_at_once = command.type == OrderType.LIMIT and command.time_in_force == TimeInForce.IOC
+    is_bound = command.time_in_force == TimeInForce.FOK or command.minimum_quantity > 0
+    return Ask.AT_ONCE if is_at_once or is_bound else Ask.ORDER
+
+
+def collar_at(price: int, market: Market) -> RejectReason:
+    """Return which collar bars a trade at this price, or NONE; the static one, if both do."""
+    if is_beyond(price, market.reference, market.static_collar):
+        return RejectReason.STATIC_COLLAR
+    if is_beyond(price, market.last, market.dynamic_collar):
+        return RejectReason.DYNAMIC_COLLAR
+    return RejectReason.NONE
+
+
+def is_beyond(price: int, base: int, collar: int) -> bool:
+    """Tell whether a price lies further than the collar from its base; without either there is no bound."""
+    return base > 0 and collar > 0 and abs(price - base) > base * collar // 1000
 
 
 # --- the prices that an order finds for itself --------------------------------------------------
@@ -311,41 +372,54 @@ def told(order: Order, kind: EventKind, quantity: int, reason: RejectReason = Re
     )
 
 
-def refusal(command: Command, reason: RejectReason) -> Event:
-    """Return that a command is refused: what it said comes back with the reason."""
-    return Event(
-        order=command.order,
-        maker_order=0,
-        price=command.price,
-        quantity=command.quantity,
-        leaves=0,
-        maker_leaves=0,
-        was_price=0,
-        command=0,
-        instrument=command.instrument,
-        kind=EventKind.REJECTED,
-        side=command.side,
-        reason=reason,
-        phase=0,
-    )
-
-
-def phase_told(instrument: int, market: Market) -> Event:
-    """Return that an instrument's phase was set; the price is the reference now."""
+def blank(kind: EventKind, instrument: int) -> Event:
+    """Return an event that tells of no order, with nothing else said yet."""
     return Event(
         order=0,
         maker_order=0,
-        price=market.reference,
+        price=0,
         quantity=0,
         leaves=0,
         maker_leaves=0,
         was_price=0,
         command=0,
         instrument=instrument,
-        kind=EventKind.PHASE_CHANGED,
+        kind=kind,
         side=0,
         reason=RejectReason.NONE,
-        phase=market.phase,
+        phase=0,
+    )
+
+
+def refusal(command: Command, reason: RejectReason, phase: int = 0) -> Event:
+    """Return that a command is refused: what it said comes back with the reason.
+
+    Where an instrument's phase is the reason, it is told too.
+    """
+    return blank(EventKind.REJECTED, command.instrument)._replace(
+        order=command.order,
+        price=command.price,
+        quantity=command.quantity,
+        side=command.side,
+        reason=reason,
+        phase=phase,
+    )
+
+
+def phase_told(instrument: int, market: Market, reason: RejectReason) -> Event:
+    """Return that an instrument's phase was set; the price is the reference now, a reason the collar."""
+    return blank(EventKind.PHASE_CHANGED, instrument)._replace(
+        price=market.reference, reason=reason, phase=market.phase
+    )
+
+
+def indicative_told(instrument: int, found: Clearing) -> Event:
+    """Return what an instrument's auction would find now; of the surplus its size, and who has it."""
+    return blank(EventKind.INDICATIVE, instrument)._replace(
+        price=found.price,
+        quantity=found.volume,
+        leaves=abs(found.surplus),
+        side=Side.SELL if found.surplus < 0 else Side.BUY,
     )
 
 

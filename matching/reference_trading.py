@@ -6,23 +6,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count, groupby, takewhile
 
 from sortedcontainers import SortedKeyList
 
+from matching.permissions import CALLS
 from matching.reference_orders import (
+    LIMITED_TYPES,
     Book,
+    Clearing,
     Event,
     Market,
     Order,
     are_related,
+    collar_at,
     expiry,
     goes_past,
     is_nearer,
     is_reached,
     may_trade,
     other_side,
+    phase_told,
     reaches,
     told,
     within_bounds,
@@ -30,6 +35,7 @@ from matching.reference_orders import (
 from matching.vocabulary import (
     EventKind,
     OrderType,
+    Phase,
     RejectReason,
     SelfTrade,
     Side,
@@ -41,7 +47,9 @@ class Trading:
     """The open orders of all instruments, and what happens when one enters the book.
 
     `markets` tells what the book knows of each instrument. An order is open while it rests in a half
-    of its book, or is parked beside it; between the two, while it is elected, it stands nowhere.
+    of its book, or is parked or waits beside it; while it is elected, it stands nowhere. `indicated`
+    tells of each instrument in a call what was last told that its auction would find; `decrements`
+    counts the pairs that the command has decremented in auctions.
     """
 
     def __init__(self, markets: Iterable[Market]) -> None:
@@ -51,6 +59,8 @@ class Trading:
         self.open: dict[int, Order] = {}
         self.dated = SortedKeyList(key=expiry)
         self.elected: deque[Order] = deque()
+        self.indicated: dict[int, Clearing] = {}
+        self.decrements = 0
         self.clock = 0
         self.accepted = count(1)
         self.entries = count(1)
@@ -60,22 +70,40 @@ class Trading:
     def arrive(self, order: Order) -> Iterator[Event]:
         """Let an order enter the book: it trades, the rest stands or ends, its trades elect stops.
 
-        One that could not trade as much at once as it must is cancelled before it trades at all.
+        One that could not trade as much at once as it must is cancelled before it trades at all. One
+        that a collar stops interrupts the trading: a call begins. In a call nothing trades.
         """
+        if self.markets[order.instrument].phase in CALLS:
+            yield from self.collect(order)
+            return
         if self.fillable(order) < self.needed(order):
             yield from self.end(order, EventKind.CANCELLED, RejectReason.NOT_FILLABLE)
             return
         order.minimum_quantity = 0
+        order.arrival = next(self.entries)
         trades = []
         for event in self.cross(order):
             yield event
             if event.kind == EventKind.TRADED:
                 trades.append(event)
+        collar = self.collar_before(order)
         if order.leaves > 0 and order.may_rest:
             self.rest(order)
         elif order.leaves > 0:
-            yield from self.end(order, EventKind.CANCELLED)
+            yield from self.end(order, EventKind.CANCELLED, collar)
+        if collar != RejectReason.NONE:
+            yield self.set_phase(order.instrument, Phase.PRE_OPEN, collar)
         self.go_through(trades)
+
+    def collect(self, order: Order) -> Iterator[Event]:
+        """Let an order enter a call: it stands at its limit or waits for the auction, and trades nothing."""
+        order.arrival = next(self.entries)
+        if order.may_rest and self.needed(order) == 0:
+            self.rest(order)
+        elif order.type not in LIMITED_TYPES and self.needed(order) == 0:
+            self.wait_for_auction(order)
+        else:
+            yield from self.end(order, EventKind.CANCELLED, RejectReason.NOT_FILLABLE)
 
     def needed(self, order: Order) -> int:
         """Return how many lots an order must trade at once: all, its minimum while it has one, or none."""
@@ -87,10 +115,14 @@ class Trading:
         """Return the lots that stand within a taker's reach, hidden ones too, up to whoever bars its way.
 
         The levels before that one are counted in full. Of its own level only the slices shown ahead of
-        it count: the next slices of those icebergs would stand behind it.
+        it count: the next slices of those icebergs would stand behind it. A collar ends its reach.
         """
         opposite = self.books[taker.instrument].half(other_side(taker.side))
-        reached = takewhile(lambda maker: reaches(taker.side, taker.price, maker), opposite)
+        market = self.markets[taker.instrument]
+        reached = takewhile(
+            lambda maker: reaches(taker.side, taker.price, maker) and not collar_at(maker.price, market),
+            opposite,
+        )
         lots = 0
         for _, level in groupby(reached, key=lambda maker: maker.price):
             shown, leaves = 0, 0
@@ -108,13 +140,37 @@ class Trading:
         opposite = self.books[instrument].half(other_side(side))
         return bool(opposite) and reaches(side, price, opposite[0])
 
+    def set_phase(self, instrument: int, phase: Phase, reason: RejectReason = RejectReason.NONE) -> Event:
+        """Set an instrument's phase, and return what tells it. A call begins with nothing told."""
+        market = self.markets[instrument]
+        if market.phase not in CALLS:
+            self.indicated.pop(instrument, None)
+        self.markets[instrument] = market._replace(phase=phase)
+        return phase_told(instrument, self.markets[instrument], reason)
+
     # --- how orders meet -----------------------------------------------------------------------
 
     def cross(self, taker: Order) -> Iterator[Event]:
-        """Let the taker meet the other half, best price first, first come first served."""
+        """Let the taker meet the other half, best price first, first come first served, up to a collar."""
+        while (maker := self.next_maker(taker)) and self.collar_before(taker) == RejectReason.NONE:
+            yield from self.meet(taker, maker)
+
+    def next_maker(self, taker: Order) -> Order | None:
+        """Return whom a taker would meet next within its limit."""
         opposite = self.books[taker.instrument].half(other_side(taker.side))
-        while taker.leaves > 0 and opposite and reaches(taker.side, taker.price, opposite[0]):
-            yield from self.meet(taker, opposite[0])
+        if taker.leaves > 0 and opposite and reaches(taker.side, taker.price, opposite[0]):
+            return opposite[0]
+        return None
+
+    def collar_before(self, taker: Order) -> RejectReason:
+        """Return which collar bars the trade that a taker would make next, or NONE.
+
+        The last price is the one before it entered the book: its own trades are gone through later.
+        """
+        maker = self.next_maker(taker)
+        if maker is None:
+            return RejectReason.NONE
+        return collar_at(maker.price, self.markets[taker.instrument])
 
     def meet(self, taker: Order, maker: Order) -> Iterator[Event]:
         """Let two orders trade, or do what stands in the place of a trade that may not be.
@@ -125,15 +181,23 @@ class Trading:
         if may_trade(taker, maker):
             yield from self.trade(taker, maker)
         elif are_related(taker, maker):
-            buy = taker if taker.side == Side.BUY else maker
-            yield from self.end(buy, EventKind.CANCELLED, RejectReason.RELATED_PARTY)
+            yield from self.end_related(taker, maker)
         elif taker.self_trade == SelfTrade.DECREMENT:
             yield from self.decrement(taker, maker)
         else:
-            if taker.self_trade in (SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH):
-                yield from self.end(maker, EventKind.CANCELLED, RejectReason.SELF_TRADE)
-            if taker.self_trade in (SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_BOTH):
-                yield from self.end(taker, EventKind.CANCELLED, RejectReason.SELF_TRADE)
+            yield from self.end_own(taker, maker, taker.self_trade)
+
+    def end_related(self, taker: Order, maker: Order) -> Iterator[Event]:
+        """Cancel the subsidised buy of two orders of one group."""
+        buy = taker if taker.side == Side.BUY else maker
+        yield from self.end(buy, EventKind.CANCELLED, RejectReason.RELATED_PARTY)
+
+    def end_own(self, taker: Order, maker: Order, mode: int) -> Iterator[Event]:
+        """Cancel the maker, the taker or both, as the mode says."""
+        if mode in (SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH):
+            yield from self.end(maker, EventKind.CANCELLED, RejectReason.SELF_TRADE)
+        if mode in (SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_BOTH):
+            yield from self.end(taker, EventKind.CANCELLED, RejectReason.SELF_TRADE)
 
     def trade(self, taker: Order, maker: Order) -> Iterator[Event]:
         """Trade what the taker has and the maker shows, at the maker's price."""
@@ -177,17 +241,20 @@ class Trading:
     # --- stops ---------------------------------------------------------------------------------
 
     def go_through(self, trades: Iterable[Event]) -> None:
-        """Go through an order's trades as they happened: each is the last price, elects stops, moves others.
+        """Go through an order's trades as they happened."""
+        for trade in trades:
+            self.note_price(trade.instrument, trade.price)
+
+    def note_price(self, instrument: int, price: int) -> None:
+        """Take a price for the last: it elects stops and moves others.
 
         Buys are elected first, then sells; then the trailing stops that are left move.
         """
-        for trade in trades:
-            market = self.markets[trade.instrument]
-            self.markets[trade.instrument] = market._replace(last=trade.price)
-            for side in (Side.BUY, Side.SELL):
-                self.elect(trade.instrument, side, trade.price)
-            for order in self.trailing(trade.instrument):
-                self.trail(order, trade.price)
+        self.markets[instrument] = self.markets[instrument]._replace(last=price)
+        for side in (Side.BUY, Side.SELL):
+            self.elect(instrument, side, price)
+        for order in self.trailing(instrument):
+            self.trail(order, price)
 
     def elect(self, instrument: int, side: int, last: int) -> None:
         """Elect the parked orders of one side that the last price has reached, in their priority."""
@@ -224,20 +291,27 @@ class Trading:
     def trigger(self) -> Iterator[Event]:
         """Let the elected enter the book, first elected first, until no trade elects another."""
         while self.elected:
-            order = self.elected.popleft()
-            order.is_parked = False
-            yield told(order, EventKind.TRIGGERED, order.quantity)
-            if order.post_only and self.would_cross(order.instrument, order.side, order.price):
-                yield from self.end(order, EventKind.CANCELLED, RejectReason.POST_ONLY_WOULD_CROSS)
-            else:
-                yield from self.arrive(order)
+            yield from self.trigger_next(self.arrive)
+
+    def trigger_next(self, enter: Callable[[Order], Iterator[Event]]) -> Iterator[Event]:
+        """Trigger the first of the elected, and let it `enter`: arrive in the book, or join a call."""
+        order = self.elected.popleft()
+        order.is_parked = False
+        yield told(order, EventKind.TRIGGERED, order.quantity)
+        if order.post_only and self.would_cross(order.instrument, order.side, order.price):
+            yield from self.end(order, EventKind.CANCELLED, RejectReason.POST_ONLY_WOULD_CROSS)
+        else:
+            yield from enter(order)
 
     # --- how orders come and go ----------------------------------------------------------------
 
     def wait(self, order: Order) -> None:
-        """Park a stop until it is triggered, which may be now: the last price may have reached it."""
-        last = self.markets[order.instrument].last
-        if last != 0 and is_reached(order, last):
+        """Park a stop until it is triggered, which may be now: the last price may have reached it.
+
+        In a call it stays parked until the auction.
+        """
+        market = self.markets[order.instrument]
+        if market.phase not in CALLS and market.last != 0 and is_reached(order, market.last):
             self.elect_order(order)
         else:
             self.park(order)
@@ -250,6 +324,11 @@ class Trading:
     def rest(self, order: Order) -> None:
         """Let an order stand in its half, behind those at its price; an iceberg shows one slice."""
         order.shown = min(order.display_quantity or order.leaves, order.leaves)
+        self.stand(order)
+
+    def wait_for_auction(self, order: Order) -> None:
+        """Let an order without a limit wait for the auction, behind those at its protection price, unseen."""
+        order.is_waiting = True
         self.stand(order)
 
     def stand(self, order: Order) -> None:

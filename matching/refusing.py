@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from matching.extras import display_of, is_timed, shows_enough
 from matching.ids import find
 from matching.kernel import kernel, rare
 from matching.layout import HALVES, Book, Row
 from matching.levels import key_of
+from matching.permissions import TAKEN, Ask, forbidden
 from matching.protection import protection_of, stop_price_of
 from matching.rows import half_at, market_at
 from matching.vocabulary import (
@@ -22,6 +25,12 @@ from matching.vocabulary import (
     Side,
     TimeInForce,
 )
+
+_ASKS = len(Ask)
+_REFUSALS = tuple(
+    int(RejectReason.NONE if ask in TAKEN[phase] else forbidden(phase, ask)) for phase in Phase for ask in Ask
+)
+"""Why a phase does not take a sort of command, or NONE: the table of `matching.permissions`, in a row."""
 
 _SMALL_PRICE = 2**31
 _SMALL_QUANTITY = 2**30
@@ -77,7 +86,31 @@ def fault_of(book: Book, command: Row) -> int:
         reason = special_fault(book, command)
         if reason != RejectReason.NONE:
             return reason
-    return RejectReason.NONE if market.phase == Phase.CONTINUOUS else RejectReason.INSTRUMENT_NOT_OPEN
+    return RejectReason.NONE if market.phase == Phase.CONTINUOUS else order_refusal(market, command)
+
+
+@kernel
+def phase_refusal(phase: int, ask: int) -> int:
+    """Return why a phase does not take a sort of command, or NONE."""
+    return _REFUSALS[_ASKS * np.int64(phase) + ask]
+
+
+@rare
+def order_refusal(market: Row, command: Row) -> int:
+    """Return why a market's phase does not take a new order, or NONE."""
+    return phase_refusal(market.phase, Ask.AT_ONCE if must_trade_at_once(command) else Ask.ORDER)
+
+
+@kernel
+def must_trade_at_once(command: Row) -> bool:
+    """Tell whether a new order asks for what only trading on arrival can give it."""
+    if command.type >= OrderType.STOP:
+        return False
+    return (
+        command.minimum_quantity != 0
+        or command.time_in_force == TimeInForce.FOK
+        or (command.time_in_force == TimeInForce.IOC and command.type == OrderType.LIMIT)
+    )
 
 
 @kernel

@@ -8,7 +8,7 @@ first: a trade at a new price costs a step for each of its instrument's trailing
 from __future__ import annotations
 
 from matching.kernel import kernel, rare
-from matching.layout import HALVES, PARKED, Book
+from matching.layout import HALVES, PARKED, WAITING, Book
 from matching.levels import key_of
 from matching.queues import join, leave, open_up
 from matching.rows import extra_at, half_at, level_at, market_at, order_at
@@ -91,7 +91,7 @@ def note_price(book: Book, instrument: int, price: int) -> None:
     """Take `price` for the last; elect the stops that it reaches, buys first; let the others follow it."""
     market = market_at(book, instrument)
     market.last = price
-    for kind in range(PARKED, HALVES):
+    for kind in range(PARKED, WAITING):
         half = half_at(book, HALVES * instrument + kind)
         if half.levels > 0:
             reach = key_of(kind, price, market.tick)

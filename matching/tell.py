@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from matching.extras import drop_extra, open_lots
-from matching.kernel import kernel
+from matching.kernel import kernel, rare
 from matching.layout import Book, Row
 from matching.queues import close, free_slot, leave
-from matching.rows import event_at, extra_at, level_at, order_at
+from matching.rows import event_at, extra_at, level_at, market_at, order_at
 from matching.stops import unpark
 from matching.vocabulary import NO_SLOT, EventKind, RejectReason
+from matching.waiting import is_waiting, note_cut, stop_waiting
 
 
 @kernel
@@ -73,6 +74,16 @@ def refuse(book: Book, command: Row, reason: int, events: np.ndarray, at: int) -
     return at + 1
 
 
+@rare
+def refuse_in_phase(
+    book: Book, command: Row, reason: int, instrument: int, events: np.ndarray, at: int
+) -> int:
+    """Write that an instrument's phase does not take `command`. Returns how many events stand written."""
+    at = refuse(book, command, reason, events, at)
+    event_at(events, at - 1).phase = market_at(book, instrument).phase
+    return at
+
+
 @kernel
 def price_of(book: Book, slot: int) -> int:
     """Return the price of an open order: its level's, or a parked one's limit or protection price."""
@@ -82,12 +93,26 @@ def price_of(book: Book, slot: int) -> int:
     return level_at(book, order.level).price
 
 
+@rare
+def note_departure(book: Book, slot: int) -> None:
+    """Correct what a call knows of demand and supply before an order leaves it; a parked one has no part."""
+    order = order_at(book, slot)
+    if order.extra == NO_SLOT or extra_at(book, order.extra).is_parked == 0:
+        note_cut(book, slot, level_at(book, order.level).price, -open_lots(book, slot))
+
+
 @kernel
 def depart(book: Book, slot: int) -> None:
     """Take an open order out of its queue, resting or parked, and know it no longer."""
     extra = order_at(book, slot).extra
-    if extra != NO_SLOT and extra_at(book, extra).is_parked != 0:
+    if book.counts[0].calls != 0:
+        note_departure(book, slot)
+    if extra == NO_SLOT:
+        leave(book, slot)
+    elif extra_at(book, extra).is_parked != 0:
         unpark(book, slot)
+    elif is_waiting(book, slot):
+        stop_waiting(book, slot)
     else:
         leave(book, slot)
     close(book, slot)
@@ -109,3 +134,9 @@ def withdraw(book: Book, slot: int, kind: int, reason: int, events: np.ndarray, 
     depart(book, slot)
     end(book, slot)
     return at + 1
+
+
+@rare
+def take_out(book: Book, slot: int, kind: int, reason: int, events: np.ndarray, at: int) -> int:
+    """Withdraw an open order where that is not the common path: the same, compiled apart."""
+    return withdraw(book, slot, kind, reason, events, at)

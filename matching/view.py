@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from matching.kernel import kernel, lowest_bit
-from matching.layout import HALVES, PARKED, Book
+from matching.kernel import highest_bit, kernel, lowest_bit, rare
+from matching.layout import HALVES, PARKED, WAITING, Book
 from matching.levels import first_child, has_child, key_of
 from matching.rows import child_at, half_at, level_at, market_at, node_at, order_at
 from matching.vocabulary import NO_SLOT, Side
@@ -55,6 +55,64 @@ def next_level(book: Book, level: int) -> int:
     child = child_at(book, node, lowest_bit(later))
     for _ in range(climbed):
         child = first_child(book, child)
+    return child
+
+
+@kernel
+def previous_level(book: Book, level: int) -> int:
+    """Return the level before `level` in its half, the next better price, or `NO_SLOT`."""
+    node = level_at(book, level).node
+    digit = level_at(book, level).key & _DIGIT
+    climbed = 0
+    while True:
+        earlier = node_at(book, node).occupied & ~(np.int64(-1) << digit)
+        if earlier != 0:
+            break
+        digit = node_at(book, node).digit
+        node = node_at(book, node).parent
+        climbed += 1
+        if node == NO_SLOT:
+            return NO_SLOT
+    return last_level_below(book, child_at(book, node, highest_bit(earlier)), climbed)
+
+
+@rare
+def last_within(book: Book, half_index: int, key: int) -> int:
+    """Return the worst level of a half that ranks no lower than `key`, or `NO_SLOT`. O(height)."""
+    half = half_at(book, half_index)
+    if half.best_key > key:
+        return NO_SLOT
+    if key >> (_BITS * (half.height + 1)) != half.prefix:
+        return last_level(book, half_index)
+    node = half.root
+    turn = NO_SLOT
+    turn_digit = 0
+    turn_height = 0
+    for height in range(half.height, -1, -1):
+        digit = (key >> (_BITS * height)) & _DIGIT
+        earlier = node_at(book, node).occupied & ~(np.int64(-1) << digit)
+        if earlier != 0:
+            turn = node
+            turn_digit = highest_bit(earlier)
+            turn_height = height
+        if not has_child(book, node, digit):
+            return last_level_below(book, child_at(book, turn, turn_digit), turn_height)
+        node = child_at(book, node, digit)
+    return node
+
+
+@kernel
+def last_level(book: Book, half_index: int) -> int:
+    """Return the worst level of a half that has one."""
+    half = half_at(book, half_index)
+    return last_level_below(book, half.root, half.height + 1)
+
+
+@kernel
+def last_level_below(book: Book, child: int, steps: int) -> int:
+    """Return the worst level under a node so many steps above the levels; a level is under itself."""
+    for _ in range(steps):
+        child = child_at(book, child, highest_bit(node_at(book, child).occupied))
     return child
 
 
@@ -130,6 +188,17 @@ def parked_of(book: Book, instrument: int, side: int) -> np.ndarray:
     rows, orders = _described(book, slots)
     rows["stop_price"] = book.levels["price"][orders["level"]]
     rows["price"] = book.extras["price"][orders["extra"]]
+    return rows
+
+
+def waiting_of(book: Book, instrument: int, side: int) -> np.ndarray:
+    """Return the market orders of one side that wait for an auction (dtype `OPEN_ORDER`).
+
+    They come in the order of a mass cancel: by their protection price, then by time.
+    """
+    slots = _slots_of(book, _half_of(book, instrument, side) + WAITING)
+    rows, orders = _described(book, slots)
+    rows["price"] = book.levels["price"][orders["level"]]
     return rows
 
 

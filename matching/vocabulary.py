@@ -24,6 +24,10 @@ SLICES_MAX = 1_000
 SLICES_OPEN_MAX = 2**20
 """Most slices of all open icebergs: one command could use them all up, and room for it is always kept."""
 
+DECREMENTS_MAX = 1_000
+"""Most pairs that one command decrements in auctions. Each could call for another round, and the events
+of all rounds must fit; from then on both orders of such a pair are cancelled."""
+
 EVERY = NO_SLOT
 """The instrument or the member of a command that means all of them, or whoever owns the order."""
 
@@ -105,6 +109,8 @@ class EventKind(IntEnum):
     TRIGGERED = 6
     EXPIRED = 7
     PHASE_CHANGED = 8
+    INDICATIVE = 9
+    """What an instrument's auction would find now: the price, its volume, and the side that has more."""
     KNOWN = 10
     """The client order id is known: nothing was done, and the order's state now is told again."""
     MASS_CANCELLED = 11
@@ -122,9 +128,12 @@ class OrderState(IntEnum):
 
 
 class Phase(IntEnum):
-    """What an instrument's market is doing."""
+    """What an instrument's market is doing; `matching.permissions` says what each takes."""
 
     CLOSED = 0
+    PRE_OPEN = 1
+    NO_CANCEL = 2
+    AUCTION = 3
     CONTINUOUS = 4
     HALTED = 5
 
@@ -194,6 +203,9 @@ class RejectReason(IntEnum):
     AMOUNT_OUT_OF_RANGE = 34
     TERMS_INVALID = 35
     KEY_INVALID = 36
+    PHASE_NOT_ALLOWED = 37
+    CALENDAR_INVALID = 38
+    STATE_NOT_ALLOWED = 39
     CREDITS_NOT_AVAILABLE = 40
     MONEY_NOT_AVAILABLE = 41
     PROGRAMME_NOT_ELIGIBLE = 42
@@ -216,3 +228,6 @@ class RejectReason(IntEnum):
     SELF_TRADE = 85
     NOT_FILLABLE = 86
     BOOK_FULL = 87
+    NOT_IN_PHASE = 88
+    STATIC_COLLAR = 89
+    DYNAMIC_COLLAR = 90

@@ -21,8 +21,10 @@ from matching.batch import match, with_room
 from matching.flow import random_flow
 from matching.invariants import check, faults_of
 from matching.layout import Book, empty_book
+from matching.permissions import CALLS
 from matching.reference import Command, Event, Market, ReferenceBook, commands_from, events_from
-from matching.view import depth_of, orders_of, parked_of
+from matching.reference_orders import NO_CLEARING, Clearing
+from matching.view import depth_of, orders_of, parked_of, waiting_of
 from matching.vocabulary import (
     CommandKind,
     EventKind,
@@ -44,21 +46,29 @@ instructions, or that it has a self-trade mode and which."""
 FATES = (
     "accepted",
     "rejected",
+    "gathered",
     "traded",
     "rested",
+    "waited",
     "made",
+    "cleared",
     "triggered",
     "reduced",
     "replaced",
     "cancelled",
     "expired",
 )
-"""What may become of a new order, in the words of the events that say so. Two words are our own:
-`rested`, it stood in the book when its batch had ended; `made`, another order traded with it there."""
+"""What may become of a new order, in the words of the events that say so. Five words are our own:
+`gathered`, it was accepted in a call, and `accepted` elsewhere; `rested` and `waited`, it stood in the
+book, or waited for an auction, when its batch had ended; `made`, another order traded with it in the
+book; `cleared`, it traded in an auction."""
 
 BATCHES = (1, 2, 3, 17, 250, 4_096)
 COLLARS = (0, 20, 100, 1_000, 2**31 - 1)
-REFERENCES = (0, 500, 12_345, 500_000)
+STATIC_COLLARS = (0, 50, 100, 400, 2**31 - 1)
+DYNAMIC_COLLARS = (0, 20, 50, 200, 2**31 - 1)
+COLLAR_SHARES = (0.45, 0.05, 0.2, 0.25, 0.05)
+REFERENCES = (0, 0, 500, 12_345, 500_000)
 
 
 def main() -> int:
@@ -108,9 +118,16 @@ def scene_of(seed: int, commands: int, rng: np.random.Generator) -> tuple[np.nda
     phases = [Phase.CONTINUOUS] * instruments
     if instruments > 3:
         phases[-1] = Phase.HALTED
-    references = rng.choice(REFERENCES, instruments).tolist()
-    collars = rng.choice(COLLARS, instruments, p=[0.1, 0.4, 0.3, 0.1, 0.1]).tolist()
-    return tape, [Market(*fields) for fields in zip(ticks, phases, references, collars, strict=True)]
+    columns = {
+        "tick": ticks,
+        "phase": phases,
+        "reference": rng.choice(REFERENCES, instruments).tolist(),
+        "collar": rng.choice(COLLARS, instruments, p=[0.1, 0.4, 0.3, 0.1, 0.1]).tolist(),
+        "static_collar": rng.choice(STATIC_COLLARS, instruments, p=COLLAR_SHARES).tolist(),
+        "dynamic_collar": rng.choice(DYNAMIC_COLLARS, instruments, p=COLLAR_SHARES).tolist(),
+    }
+    rows = zip(*columns.values(), strict=True)
+    return tape, [Market(**dict(zip(columns, row, strict=True))) for row in rows]
 
 
 def play(
@@ -166,18 +183,32 @@ def cuts(rng: np.random.Generator, commands: int) -> Iterator[int]:
 
 
 def assert_same_books(book: Book, twin: ReferenceBook) -> None:
-    """Assert that the same orders stand in the same order, resting and parked, and that depth says so."""
-    for instrument in range(len(twin.markets)):
+    """Assert that the same orders rest, are parked and wait in the same order, and that depth says so.
+
+    What is known of the markets is the same, too: phases, references, last and indicative prices.
+    """
+    for instrument, market in enumerate(twin.markets):
+        known = {field: int(book.markets[field][instrument]) for field in Market._fields}
+        assert known == market._asdict()
+        told = [int(book.markets[f"indicative_{field}"][instrument]) for field in Clearing._fields]
+        assert told == [
+            *(twin.indicated.get(instrument, NO_CLEARING) if market.phase in CALLS else NO_CLEARING)
+        ]
         for side in Side:
             rows = orders_of(book, instrument, side)
             resting = twin.orders_of(instrument, side)
             assert rows[["id", "price", "leaves", "shown", "member"]].tolist() == [
                 (order.id, order.price, order.leaves, order.shown, order.member) for order in resting
             ]
-            parked = twin.parked_of(instrument, side)
-            waiting = parked_of(book, instrument, side)
-            assert waiting[["id", "price", "leaves", "stop_price", "member"]].tolist() == [
-                (order.id, order.price, order.leaves, order.stop_price, order.member) for order in parked
+            parked = parked_of(book, instrument, side)
+            assert parked[["id", "price", "leaves", "stop_price", "member"]].tolist() == [
+                (order.id, order.price, order.leaves, order.stop_price, order.member)
+                for order in twin.parked_of(instrument, side)
+            ]
+            waiting = waiting_of(book, instrument, side)
+            assert waiting[["id", "price", "leaves", "member"]].tolist() == [
+                (order.id, order.price, order.leaves, order.member)
+                for order in twin.waiting_of(instrument, side)
             ]
             depth = twin.depth_of(instrument, side)
             assert depth_of(book, instrument, side, len(rows)).tolist() == [*map(list, depth)]
@@ -192,22 +223,32 @@ class Coverage:
     def __init__(self) -> None:
         self.counts: Counter[tuple[Terms, str]] = Counter()
         self.terms: dict[int, list[Terms]] = {}
+        self.phases: dict[int, int] = {}
 
     def note(self, commands: list[Command], events: list[Event], twin: ReferenceBook) -> None:
         """Count what became of orders in a batch, which the reference has just played."""
         for event in events:
             kind, asked = EventKind(event.kind), commands[event.command]
-            if kind == EventKind.REJECTED:
-                self.count(terms_of(asked) if asked.kind == CommandKind.NEW else [], "rejected")
-                continue
-            if kind == EventKind.ACCEPTED:
-                self.terms[event.order] = terms_of(asked)
-            self.count(self.terms.get(event.order, []), kind.name.lower())
-            if kind == EventKind.TRADED:
-                self.count(self.terms[event.maker_order], "made")
+            match kind:
+                case EventKind.REJECTED:
+                    self.count(terms_of(asked) if asked.kind == CommandKind.NEW else [], "rejected")
+                case EventKind.PHASE_CHANGED:
+                    self.phases[event.instrument] = event.phase
+                case EventKind.ACCEPTED:
+                    self.terms[event.order] = terms_of(asked)
+                    is_call = self.phases.get(event.instrument) in CALLS
+                    self.count(self.terms[event.order], "gathered" if is_call else "accepted")
+                case EventKind.TRADED:
+                    is_auction = event.phase == Phase.AUCTION
+                    self.count(self.terms[event.order], "cleared" if is_auction else "traded")
+                    self.count(self.terms[event.maker_order], "cleared" if is_auction else "made")
+                case EventKind.INDICATIVE:
+                    pass
+                case _:
+                    self.count(self.terms[event.order], kind.name.lower())
         for number in {event.order for event in events if event.kind == EventKind.ACCEPTED}:
             if number in twin.open and not twin.open[number].is_parked:
-                self.count(self.terms[number], "rested")
+                self.count(self.terms[number], "waited" if twin.open[number].is_waiting else "rested")
 
     def count(self, terms: Iterable[Terms], fate: str) -> None:
         """Count one fate of an order that says these terms."""

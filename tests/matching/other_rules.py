@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+from matching.permissions import Ask
 from matching.reference import ReferenceBook, refusal
 from matching.reference_faults import fault_of_market
 from matching.reference_orders import are_related, goes_past, may_trade, other_side, reaches
@@ -236,15 +237,22 @@ class LastTradeElects(ReferenceBook):
 class EachElectsBeforeAnyTrails(ReferenceBook):
     """Trailing stops move when all of an order's trades have elected."""
 
+    moves: list | None = None
+
     def go_through(self, trades):
-        self.moves: list = []
+        moves: list = []
+        self.moves = moves
         super().go_through(trades)
-        for order, last in self.moves:
+        self.moves = None
+        for order, last in moves:
             if order.id in self.open:
-                super().trail(order, last)
+                self.trail(order, last)
 
     def trail(self, order, last):
-        self.moves.append((order, last))
+        if self.moves is None:
+            super().trail(order, last)
+        else:
+            self.moves.append((order, last))
 
 
 class TriggeredTrades(ReferenceBook):
@@ -584,7 +592,7 @@ class HaltRefusesCancels(ReferenceBook):
 
     def cancel(self, command):
         order = self.order_meant(command)
-        if order is not None and fault_of_market(self.markets[order.instrument]):
+        if order is not None and fault_of_market(self.markets[order.instrument], Ask.REPLACE):
             return iter((refusal(command, RejectReason.INSTRUMENT_NOT_OPEN),))
         return super().cancel(command)
 

@@ -60,13 +60,15 @@ WORDS: dict[str, dict[str, int]] = {
     "sells": {"side": Side.SELL},
 }
 """What a word says by itself."""
+PHASE_FAULTS = {RejectReason.INSTRUMENT_NOT_OPEN, RejectReason.NOT_IN_PHASE}
+"""Why a command is refused that the instrument's phase does not take: the refusal bears the phase."""
 NUMBER = re.compile(r"-?\d+")
 TIME = re.compile(r"(\d\d):(\d\d)")
 NAME = re.compile(r"[a-z]+(-\d+)?")
 
 
 class Resting(NamedTuple):
-    """An order as it stands in the book, or waits outside of it with a stop price."""
+    """An order as it stands in the book, or beside it: parked at a stop price, or waiting for an auction."""
 
     instrument: int
     side: int
@@ -75,6 +77,12 @@ class Resting(NamedTuple):
     shown: int
     leaves: int
     stop_price: int = 0
+    is_waiting: bool = False
+
+    @property
+    def is_in_book(self) -> bool:
+        """Tell whether the order stands in the book."""
+        return not self.stop_price and not self.is_waiting
 
 
 class Known(NamedTuple):
@@ -200,11 +208,15 @@ class Scene(NamedTuple):
     def told(self, events: list[Event]) -> list[str]:
         """Return a line for each event that says something, and check on the way what it leaves out."""
         known: dict[int, Known] = {}
+        references = [market.reference for market in self.markets]
         lines = []
         for event in events:
             asked = self.commands[event.command]
             before = known.get(event.order)
-            learn(event, asked, known)
+            if event.kind in {EventKind.PHASE_CHANGED, EventKind.INDICATIVE}:
+                learn_of_market(event, asked, references)
+            else:
+                learn(event, asked, known)
             lines.append(self.line_of(event, asked, before))
         return [line for line in lines if line]
 
@@ -219,9 +231,12 @@ class Scene(NamedTuple):
             case EventKind.REJECTED:
                 if asked.kind in {CommandKind.MASS_CANCEL, CommandKind.PHASE}:
                     name = words_of(CommandKind(asked.kind))
-                return f"{name} refused{because}"
+                phase = f" while {words_of(Phase(event.phase))}" if event.reason in PHASE_FAULTS else ""
+                return f"{name} refused{phase}{because}"
             case EventKind.TRADED:
-                return f"{self.name_of(event.maker_order)} x {name} {event.quantity} @ {event.price}"
+                maker, lots = self.name_of(event.maker_order), f"{event.quantity} @ {event.price}"
+                is_auction = event.phase == Phase.AUCTION
+                return f"auction: {maker} sells {name} {lots}" if is_auction else f"{maker} x {name} {lots}"
             case EventKind.TRIGGERED:
                 moved = before is not None and before.price != event.price
                 return f"{name} triggered" + (f", protected at {event.price}" if moved else "")
@@ -230,7 +245,9 @@ class Scene(NamedTuple):
             case EventKind.REPLACED:
                 return f"{name} replaced: {event.quantity} @ {event.price}"
             case EventKind.PHASE_CHANGED:
-                return f"{self.books[event.instrument]} {words_of(Phase(event.phase))}"
+                return f"{self.books[event.instrument]} {words_of(Phase(event.phase))}{because}"
+            case EventKind.INDICATIVE:
+                return f"{self.books[event.instrument]} {indicative_told(event)}"
         return f"{name} {words_of(kind)} {event.quantity}{because}"
 
     def name_of(self, order: int) -> str:
@@ -238,16 +255,17 @@ class Scene(NamedTuple):
         return self.orders[order] if 0 < order < len(self.orders) else f"number {order}"
 
     def screen(self, resting: list[Resting]) -> list[str]:
-        """Return what rests, book by book: sells down to the best, buys from the best on, then stops."""
+        """Return what rests, book by book: sells down to the best, buys from the best on, then who waits."""
         lines = []
         for instrument, name in enumerate(self.books):
             here = [order for order in resting if order.instrument == instrument]
-            book = [order for order in here if not order.stop_price]
+            book = [order for order in here if order.is_in_book]
             asks = self.rows([order for order in book if order.side == Side.SELL])
             bids = self.rows([order for order in book if order.side == Side.BUY])
             stops = self.rows([order for order in here if order.stop_price])
+            waiting = self.rows([order for order in here if order.is_waiting])
             prefix = f"{name} " if len(self.books) > 1 else ""
-            lines += [prefix + row for row in (*reversed(asks), *bids, *stops)]
+            lines += [prefix + row for row in (*reversed(asks), *bids, *stops, *waiting)]
         return lines or ["nothing rests"]
 
     def rows(self, orders: list[Resting]) -> list[str]:
@@ -259,7 +277,7 @@ class Scene(NamedTuple):
     def entry_of(self, order: Resting) -> str:
         """Return how one order stands on the screen."""
         lots = str(order.leaves)
-        if not order.stop_price and order.shown != order.leaves:
+        if order.is_in_book and order.shown != order.leaves:
             lots = f"{order.shown}({order.leaves})"
         return f"{self.name_of(order.id)}:{lots}"
 
@@ -269,17 +287,38 @@ def label_of(order: Resting) -> str:
     side = words_of(Side(order.side))
     if order.stop_price:
         return f"parked {side} stop {order.stop_price} @ {order.price}"
-    return f"{side} {order.price}"
+    return f"waiting {side} @ {order.price}" if order.is_waiting else f"{side} {order.price}"
+
+
+def indicative_told(event: Event) -> str:
+    """Return what an auction would find now: volume, price, and which side has how many lots more."""
+    if event.price == 0:
+        return "no indicative"
+    surplus = f"{event.leaves} more to {words_of(Side(event.side))}" if event.leaves else "balanced"
+    return f"indicative {event.quantity} @ {event.price}, {surplus}"
+
+
+def learn_of_market(event: Event, asked: Command, references: list[int]) -> None:
+    """Check what a line leaves out of a change of phase, or of an indicative price."""
+    assert (event.order, event.maker_order, event.maker_leaves, event.was_price) == (0, 0, 0, 0)
+    if event.kind == EventKind.PHASE_CHANGED:
+        if asked.kind == CommandKind.PHASE and asked.price:
+            references[event.instrument] = asked.price
+        assert event.price == references[event.instrument]
+        assert (event.quantity, event.leaves, event.side) == (0, 0, 0)
+    else:
+        assert (event.reason, event.phase) == (0, 0)
+        assert (event.price > 0) == (event.quantity > 0)
+        assert event.price > 0 or event.leaves == 0
+        assert event.leaves > 0 or event.side == Side.BUY
 
 
 def learn(event: Event, asked: Command, known: dict[int, Known]) -> None:
     """Check what a line leaves out against what earlier events told, and note what is new."""
     assert event.was_price == 0 or event.kind == EventKind.REPLACED
-    assert event.phase == 0 or event.kind == EventKind.PHASE_CHANGED
-    if event.kind == EventKind.PHASE_CHANGED:
-        return
     if event.kind == EventKind.REJECTED:
         assert (event.leaves, event.quantity) == (0, asked.quantity)
+        assert event.phase == 0 or event.reason in PHASE_FAULTS
         return
     if event.kind == EventKind.ACCEPTED:
         assert event.quantity == asked.quantity
@@ -287,18 +326,21 @@ def learn(event: Event, asked: Command, known: dict[int, Known]) -> None:
         now = Known(asked.side, asked.instrument, event.price, event.quantity, event.quantity)
     else:
         now = known_after(event, known)
+    assert event.phase in ({0, Phase.AUCTION} if event.kind == EventKind.TRADED else {0})
     assert (event.side, event.instrument, event.leaves) == (now.side, now.instrument, now.leaves)
     known[event.order] = now
 
 
 def known_after(event: Event, known: dict[int, Known]) -> Known:
-    """Return what is known of an order after an event; a trade tells of its maker too."""
+    """Return what is known of an order after an event; a trade tells of its maker, or of the sell, too."""
     before = known[event.order]
     match event.kind:
         case EventKind.TRADED:
             maker = known[event.maker_order]
             known[event.maker_order] = maker._replace(leaves=maker.leaves - event.quantity)
             assert event.maker_leaves == known[event.maker_order].leaves
+            assert maker.side != before.side
+            assert event.phase == 0 or before.side == Side.BUY
             return before._replace(leaves=before.leaves - event.quantity)
         case EventKind.TRIGGERED:
             assert event.quantity == before.quantity

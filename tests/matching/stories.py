@@ -24,13 +24,15 @@ A story tells first what is asked, a line a command; orders are named after thei
     replace dan 3 stop 97          a new total and a new stop price
     cancel all                     or fewer: `cancel all sells of ann in GLM`
     phase GLM halted               `phase GLM continuous reference 100`; of all instruments: `phase all ...`
+    phase GLM pre_open             a call begins; `phase GLM auction` uncrosses
     end day
     clock 12:00                    tells the time; each line may begin with one: `09:30 buy 4 @ 102 cat`
 
 The setting stands before all else; without one there is a single book.
 
     book GLM tick 5 halted         a book, its tick size and its phase
-    book QWEN reference 100 collar 50
+    book QWEN reference 100 collar 50           a reference price, and the collar of protection prices
+    book GLM static_collar 50 dynamic_collar 20 last 99     those of trades, and the last price
     buy 4 @ 105 cat in QWEN        an order that names no book goes to the first
     group ann bob                  these members are related parties
 
@@ -40,23 +42,30 @@ order's own, `with side 7` that of the field `side`.
 Below the double line is told what happens, a line an event.
 
     ann x cat 3 @ 101              a trade: maker, taker, quantity, price
+    auction: ann sells cat 3 @ 101              a trade of an auction, which knows no maker
     cat cancelled 1                with a reason, if there is one: `cat cancelled 1: related party`
     cat expired 1
     dan refused: price off tick
+    dan refused while no cancel: not in phase   where the phase is why, it is told
     cat protected at 105           accepted, and the book found its protection price
     dan triggered                  `dan triggered, protected at 88` if its protection price has moved
     ann reduced to 3               her total now
     ann replaced: 5 @ 103          her total and her price now
     GLM halted
+    GLM pre open: static collar    a collar has stopped trading
+    GLM indicative 3 @ 101, 2 more to buy       what an auction would find now: `more to sell`, `balanced`
+    GLM no indicative              it would find no price any more
 
 That an order is accepted is not told: every order that is not refused is. Behind the dashes stands what
 rests, as on a screen: sells down to the best, then buys from the best on, first come first; then the
-stops that wait, in the order in which a price would elect them. Of an iceberg the lots shown come first,
-and all that is open in brackets.
+stops that wait, in the order in which a price would elect them; then the market orders that wait for an
+auction, in the order of a mass cancel. Of an iceberg the lots shown come first, and all that is open in
+brackets.
 
     sell 102 eve:5 fay:1 gus:3(9)
     buy 100 hal:2
     parked buy stop 105 @ 110 ida:3
+    waiting sell @ 90 jan:2
 """
 
 from __future__ import annotations
@@ -70,6 +79,7 @@ import numpy as np
 from matching import view
 from matching.batch import match
 from matching.layout import COMMAND, empty_book
+from matching.permissions import CALLS
 from matching.reference import Command, Event, Market, ReferenceBook, events_from
 from matching.vocabulary import Side
 from tests.matching.scene import Resting, Scene, lines_of
@@ -108,6 +118,7 @@ def kernels(markets: list[Market], commands: list[Command]) -> tuple[list[Event]
     book = empty_book(len(markets))
     for field in Market._fields:
         book.markets[field] = [getattr(market, field) for market in markets]
+    book.counts["calls"] = sum(market.phase in CALLS for market in markets)
     book, rows = match(book, array_of(commands))
     resting = [
         Resting(instrument, side, *row[["price", "id", "shown", "leaves"]].item())
@@ -119,7 +130,12 @@ def kernels(markets: list[Market], commands: list[Command]) -> tuple[list[Event]
         for instrument, side in halves(markets)
         for row in view.parked_of(book, instrument, side)
     ]
-    return events_from(rows), resting + parked
+    waiting = [
+        Resting(instrument, side, *row[["price", "id", "shown", "leaves"]].item())._replace(is_waiting=True)
+        for instrument, side in halves(markets)
+        for row in view.waiting_of(book, instrument, side)
+    ]
+    return events_from(rows), resting + parked + waiting
 
 
 def reference(markets: list[Market], commands: list[Command]) -> tuple[list[Event], list[Resting]]:
@@ -136,7 +152,12 @@ def reference(markets: list[Market], commands: list[Command]) -> tuple[list[Even
         for instrument, side in halves(markets)
         for order in book.parked_of(instrument, side)
     ]
-    return events, resting + parked
+    waiting = [
+        Resting(instrument, side, order.price, order.id, order.shown, order.leaves, is_waiting=True)
+        for instrument, side in halves(markets)
+        for order in book.waiting_of(instrument, side)
+    ]
+    return events, resting + parked + waiting
 
 
 def halves(markets: list[Market]) -> list[tuple[int, int]]:

@@ -6,21 +6,32 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from matching import reference, reference_faults, reference_orders, reference_trading
+from matching import (
+    permissions,
+    reference,
+    reference_auction,
+    reference_faults,
+    reference_orders,
+    reference_trading,
+)
+from matching.permissions import Ask
 from matching.reference import ReferenceBook
-from matching.vocabulary import RejectReason, Side, TimeInForce
+from matching.vocabulary import Phase, RejectReason, Side, TimeInForce
 from tests.matching.differential import play_seed
+from tests.matching.other_auction_rules import OTHER_AUCTION_RULES, OTHER_AUCTION_WORDS
 from tests.matching.other_rules import OTHER_RULES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 COMMANDS = 10_000
 SEEDS_MAX = 5
-PLAIN_SECONDS_MAX = 30
+FILES = (reference, reference_auction, reference_faults, reference_orders, reference_trading)
+PLAIN_SECONDS_MAX = 120
 """Far more than is needed: a changed kernel may run in circles, and is then found out too."""
 
 
@@ -31,7 +42,7 @@ def test_the_canaries_sing_while_nothing_is_broken(seed):
 # --- a reference whose rules are others --------------------------------------------------------
 
 
-@pytest.mark.parametrize("changed", OTHER_RULES)
+@pytest.mark.parametrize("changed", [*OTHER_RULES, *OTHER_AUCTION_RULES])
 def test_a_reference_with_another_rule_is_found_out(changed, seed):
     with pytest.raises(AssertionError, match="kernel and reference differ at command"):
         play_seeds(seed, changed)
@@ -77,15 +88,32 @@ def test_a_reference_with_another_rule_is_found_out(changed, seed):
         ("NOTIONAL_MAX", 2**61 - 10**15),
         ("SLICES_MAX", 999),
         ("SLICES_MAX", 1_001),
-        ("fault_of_market", lambda market: RejectReason.NONE),
+        ("fault_of_market", lambda market, ask: RejectReason.NONE),
+        *OTHER_AUCTION_WORDS,
     ],
 )
 def test_a_reference_with_another_word_is_found_out(name, changed, seed, monkeypatch):
-    for file in (reference, reference_faults, reference_orders, reference_trading):
-        if hasattr(file, name):
-            monkeypatch.setattr(file, name, changed)
+    say(name, changed, monkeypatch)
     with pytest.raises(AssertionError, match="kernel and reference differ at command"):
         play_seeds(seed)
+
+
+@pytest.mark.parametrize(("phase", "ask"), [*product(Phase, Ask)])
+def test_a_reference_with_another_permission_is_found_out(phase, ask, seed, monkeypatch):
+    def is_taken(where: int, what: int) -> bool:
+        is_changed = (where, what) == (phase, ask)
+        return permissions.is_taken(where, what) != is_changed
+
+    say("is_taken", is_taken, monkeypatch)
+    with pytest.raises(AssertionError, match="kernel and reference differ at command"):
+        play_seeds(seed)
+
+
+def say(name: str, changed: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let something else stand behind a word, wherever the reference says it."""
+    for file in FILES:
+        if hasattr(file, name):
+            monkeypatch.setattr(file, name, changed)
 
 
 def play_seeds(seed: int, changed: type[ReferenceBook] = ReferenceBook) -> None:
@@ -103,12 +131,53 @@ CHANGED_LINES = [
     ("entering.py", "is_market = extra.type != OrderType.STOP_LIMIT", "is_market = False"),
     ("extras.py", "a.arrival < b.arrival", "a.arrival > b.arrival"),
     ("levels.py", "key < half.best_key", "key <= half.best_key + 1"),
+    ("auction.py", "price = high if surplus > 0 else", "price = low if surplus > 0 else"),
+    ("collars.py", "    return reach\n", "    return reach + 1\n"),
     ("queues.py", "    here.quantity -= order.leaves\n", ""),
     ("stops.py", "order_at(book, counts.elected_last).behind = slot", "order = slot"),
+    ("uncross.py", "taker = buy if is_later(book, buy, sell) else sell", "taker = buy"),
+    ("waiting.py", "    stamp(book, slot)\n", ""),
 ]
 """A file of `matching`, a line in it, and what stands there instead."""
 
 MORE_CHANGED_LINES = [
+    ("auction.py", "lots += extra_at(book, order.extra).hidden", "pass"),
+    ("auction.py", "whole_ticks(price + tick // 2, tick, False)", "whole_ticks(price, tick, False)"),
+    ("auction.py", "upper_demand == supply and upper_surplus < surplus", "False"),
+    ("auction.py", "    lowest = max(lowest, min(lowest_ask, worst_of(book, bids, _NONE_BELOW)))\n", ""),
+    ("auction.py", "    demand += more_demand\n    supply += more_supply\n    high =", "    high ="),
+    ("auction.py", "                market.touched = 0\n", ""),
+    (
+        "auction.py",
+        "kind <= EventKind.PHASE_CHANGED and kind != EventKind.REJECTED",
+        "kind == EventKind.ACCEPTED",
+    ),
+    ("batch.py", "end if counts.calls == 0 else indicate(book, events, at, end)", "end"),
+    ("changing.py", "note_cut(book, slot, level_at(book, order.level).price, -lots)", "pass"),
+    ("changing.py", "EVERY, kind < WAITING, EventKind.EXPIRED", "EVERY, True, EventKind.EXPIRED"),
+    ("collars.py", "abs(price - base) > width_of", "abs(price - base) >= width_of"),
+    ("collars.py", "is_beyond(price, last, market.dynamic_collar)", "False"),
+    ("collars.py", "    book.counts[0].calls += 1\n", ""),
+    ("entering.py", "    last = market.last\n", "    last = market.reference\n"),
+    ("entering.py", "if not is_call and is_reached", "if is_reached"),
+    (
+        "entering.py",
+        "order.time_in_force == TimeInForce.FOK or minimum > 0",
+        "order.time_in_force == TimeInForce.FOK",
+    ),
+    ("phases.py", "if not (is_call(phase) and is_call(market.phase)):", "if True:"),
+    ("phases.py", "if phase == Phase.AUCTION or phase == Phase.CONTINUOUS:", "if phase == Phase.CONTINUOUS:"),
+    ("refusing.py", "Ask.AT_ONCE if must_trade_at_once(command) else Ask.ORDER", "Ask.ORDER"),
+    ("tell.py", "    event_at(events, at - 1).phase = market_at(book, instrument).phase\n", ""),
+    ("uncross.py", " and not is_crossed(book, instrument)", ""),
+    ("uncross.py", "trigger_first(book, True, events, at)", "trigger_first(book, False, events, at)"),
+    ("uncross.py", "            market_at(book, instrument).last = price\n", ""),
+    ("uncross.py", "        if behind != NO_SLOT:\n            return _HIDDEN, behind\n", ""),
+    ("uncross.py", "lots = min(bid_lots, ask_lots, volume)", "lots = min(bid_lots, ask_lots)"),
+    ("uncross.py", "        extra_at(book, order.extra).hidden -= lots - shown\n", "        pass\n"),
+    ("uncross.py", "if mode != SelfTrade.CANCEL_TAKER:", "if mode == SelfTrade.CANCEL_MAKER:"),
+    ("uncross.py", "order.side == side and level_at(book, order.level).key <= reach", "order.side == side"),
+    ("waiting.py", "price >= market.cut_price", "price > market.cut_price"),
     ("batch.py", "            counts.row = row\n", ""),
     ("changing.py", "            slot = behind\n", "            slot = NO_SLOT\n"),
     ("changing.py", "        level = worse\n", "        level = NO_SLOT\n"),
@@ -125,17 +194,17 @@ MORE_CHANGED_LINES = [
     ("cross.py", "taker if order_at(book, taker).side == Side.BUY else maker", "taker"),
     (
         "entering.py",
-        "        if is_reached(book, command.instrument",
-        "        if not is_reached(book, command.instrument",
+        "if not is_call and is_reached(book",
+        "if not is_call and not is_reached(book",
     ),
-    ("entering.py", "order.post_only != 0 and would_trade", "would_trade"),
+    ("entering.py", "order.marks & POST_ONLY != 0 and would_trade", "would_trade"),
     ("extras.py", "            below += 1\n", "            pass\n"),
     ("extras.py", "    if at < last:\n        sift(book, at)\n    else:\n", "    if at >= last:\n"),
     ("extras.py", "0 < extra.display < order.leaves", "0 < extra.display < order.leaves - 1"),
     ("ids.py", "        book.heads[np.uint64(place)] = order_at(book, slot).chain\n", "        pass\n"),
     ("ids.py", "slot != NO_SLOT and order_at(book, slot).id != order", "False"),
     ("levels.py", "        half.prefix >>= _BITS\n", ""),
-    ("phases.py", "if command.phase == Phase.CLOSED:", "if command.phase == Phase.HALTED:"),
+    ("phases.py", "if phase == Phase.CLOSED:", "if phase == Phase.HALTED:"),
     ("protection.py", "market.last if market.last != 0 else market.reference", "market.reference"),
     (
         "protection.py",
@@ -155,7 +224,7 @@ MORE_CHANGED_LINES = [
         "            await_price(book, slot, stop_price)\n",
         "            await_price(book, slot, was)\n",
     ),
-    ("stops.py", "for kind in range(PARKED, HALVES):", "for kind in range(HALVES - 1, PARKED - 1, -1):"),
+    ("stops.py", "for kind in range(PARKED, WAITING):", "for kind in range(WAITING - 1, PARKED - 1, -1):"),
     ("tell.py", "    event.leaves = leaves\n", "    event.leaves = order.leaves\n"),
 ]
 

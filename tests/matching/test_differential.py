@@ -11,11 +11,22 @@ import pytest
 from matching.batch import match
 from matching.flow import random_flow
 from matching.layout import empty_book
-from matching.reference import Market, events_from
-from matching.view import orders_of, parked_of
-from matching.vocabulary import OrderType, SelfTrade, Side, TimeInForce
+from matching.reference import Command, Market, events_from
+from matching.view import orders_of, parked_of, waiting_of
+from matching.vocabulary import (
+    DECREMENTS_MAX,
+    EVERY,
+    CommandKind,
+    OrderType,
+    Phase,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
 from matching.workloads import deep, hundred, realistic, sweep
+from tests.matching.crowd import crowded
 from tests.matching.differential import Coverage, Outcomes, Terms, cuts, play, play_seed, table_of
+from tests.matching.stories import array_of
 
 SEEDS_AT_SCALE_1 = 5
 COMMANDS_A_SEED = 20_000
@@ -25,13 +36,22 @@ FILLS = {"traded", "triggered", "cancelled: not fillable", "cancelled: post only
 SELF_TRADES = {"cancelled: self trade", "reduced: self trade", "cancelled: related party"}
 """What comes of an order that enters the book, be it new, replaced or triggered."""
 
+INTERRUPTED = {"phase_changed: static collar", "phase_changed: dynamic collar"}
+STOPPED = {"cancelled: static collar", "cancelled: dynamic collar"}
+"""What comes of an order that would trade too far off: a call, and the end of what cannot stand in it."""
+
+TIME = {"expired", "indicative"}
+"""What any command may cause: it tells the time, and an expired order may have stood in a call."""
+
 SEEN = {
     "new": FILLS
     | SELF_TRADES
+    | INTERRUPTED
+    | STOPPED
+    | TIME
     | {
         "accepted",
         "cancelled",
-        "expired",
         "rejected: unknown instrument",
         "rejected: unknown side",
         "rejected: unknown type",
@@ -51,16 +71,18 @@ SEEN = {
         "rejected: no protection price",
         "rejected: notional too large",
         "rejected: instrument not open",
+        "rejected: not in phase",
         "rejected: order not positive",
         "rejected: duplicate order",
         "rejected: post only would cross",
     },
     "replace": FILLS
     | SELF_TRADES
+    | INTERRUPTED
+    | TIME
     | {
         "replaced",
         "cancelled",
-        "expired",
         "rejected: unknown order",
         "rejected: price not positive",
         "rejected: price too large",
@@ -69,34 +91,51 @@ SEEN = {
         "rejected: quantity not positive",
         "rejected: quantity too large",
         "rejected: instrument not open",
+        "rejected: not in phase",
         "rejected: notional too large",
         "rejected: display quantity invalid",
         "rejected: post only would cross",
     },
-    "reduce": {
+    "reduce": TIME
+    | {
         "reduced",
         "cancelled",
-        "expired",
         "rejected: unknown order",
         "rejected: quantity not positive",
+        "rejected: not in phase",
     },
-    "cancel": {"cancelled", "expired", "rejected: unknown order"},
-    "mass_cancel": {"cancelled", "expired", "rejected: unknown instrument", "rejected: unknown side"},
-    "phase": {
+    "cancel": TIME | {"cancelled", "rejected: unknown order", "rejected: not in phase"},
+    "mass_cancel": {
+        "cancelled",
+        "rejected: unknown instrument",
+        "rejected: unknown side",
+        "rejected: not in phase",
+    },
+    "phase": FILLS
+    | SELF_TRADES
+    | TIME
+    | {
         "phase_changed",
-        "expired",
+        "cancelled",
         "rejected: unknown instrument",
         "rejected: unknown phase",
         "rejected: price not positive",
         "rejected: price too large",
     },
-    "clock": {"expired"},
-    "end_day": {"expired"},
-    "act": {"expired", "rejected: unknown kind"},
-    "kind 9": {"expired", "rejected: unknown kind"},
-    "kind 255": {"expired", "rejected: unknown kind"},
+    "clock": TIME,
+    "end_day": TIME,
+    "act": {"rejected: unknown kind"},
+    "kind 9": {"rejected: unknown kind"},
+    "kind 255": {"rejected: unknown kind"},
 }
-"""All that may come of each sort of command; with any of them a GTD order may expire."""
+"""What must come of each sort of command."""
+
+RARE = {
+    *product(("mass_cancel", "act", "kind 9", "kind 255"), TIME),
+    *product(["replace"], INTERRUPTED | STOPPED),
+    ("replace", "cancelled: post only would cross"),
+}
+"""What may come as well, but not in every few tapes."""
 
 TYPES = [one.name.lower() for one in OrderType]
 STOPS = {"stop", "stop_limit", "trailing_stop"}
@@ -111,6 +150,11 @@ CONTRADICTIONS = {
     ("post_only", "minimum"),
     *((one, "post_only") for one in ("market", "stop", "trailing_stop")),
 }
+AT_ONCE = {
+    *(("limit", one) for one in ("ioc", "fok", "minimum")),
+    *(("market", one) for one in ("fok", "minimum")),
+}
+"""What no call takes: it must trade at once."""
 
 
 @pytest.mark.parametrize(
@@ -123,7 +167,8 @@ def test_kernels_equal_the_reference_whatever_is_asked(times, seed, scale):
     for number in range(SEEDS_AT_SCALE_1 * times * scale):
         outcomes += play_seed(seed + number, COMMANDS_A_SEED, coverage=coverage)
     print(f"\n{table_of(outcomes)}\n\n{coverage.table()}")  # noqa: T201  shown by `pytest -s`
-    assert set(outcomes) == {(kind, outcome) for kind, seen in SEEN.items() for outcome in seen}
+    due = {(kind, outcome) for kind, seen in SEEN.items() for outcome in seen}
+    assert due - RARE <= set(outcomes) <= due | RARE
     assert {pair for pair, _ in coverage.counts} == set(PAIRS)
     assert [(pair, fate) for pair in PAIRS for fate in fates_due(pair) - coverage.fates_of(pair)] == []
     assert [pair for pair in CONTRADICTIONS if coverage.fates_of(pair) != {"rejected"}] == []
@@ -134,12 +179,18 @@ def fates_due(pair: Terms) -> set[str]:
     if pair in CONTRADICTIONS:
         return {"rejected"}
     due = {"accepted", "rejected", "cancelled", "made" if "post_only" in pair else "traded"}
+    if pair not in AT_ONCE:
+        due.add("gathered")
+        if not {"fok", "minimum"} & set(pair) and pair != ("stop_limit", "ioc"):
+            due.add("cleared")
     if STOPS & set(pair):
         due.add("triggered")
     if pair[0] != "market" and {"day", "gtd"} & set(pair):
         due.add("expired")
     if pair[0] in ("limit", "stop_limit") and {"gtc", "gtd", "day"} & set(pair):
         due |= {"rested", "made", "reduced", "replaced"}
+    if pair[0] == "market" and {"gtc", "gtd", "day", "ioc"} & set(pair):
+        due |= {"waited", "reduced", "replaced"}
     return due
 
 
@@ -161,6 +212,33 @@ def test_kernels_equal_the_reference_in_a_deep_book(seed):
     play(np.concatenate([warm_up, measured]), [CONTINUOUS], repeat(50_000))
 
 
+def test_kernels_equal_the_reference_in_crowded_calls(seed, scale):
+    traded = 0
+    for number in range(40 * scale):
+        tape, markets = crowded(seed + number, 400)
+        outcomes = play(tape, markets, repeat(50), inspect=True)
+        traded += outcomes["phase", "traded"]
+    assert traded > 400 * scale
+
+
+def test_who_decrements_too_often_in_auctions_is_cancelled():
+    """A large buy meets more of its own group's sells than one command decrements, in two instruments."""
+    sells = DECREMENTS_MAX // 2 + 10
+    own = Command(group=1, self_trade=SelfTrade.DECREMENT, price=100)
+    tape = [Command(kind=CommandKind.PHASE, instrument=EVERY, phase=Phase.PRE_OPEN)]
+    for instrument in range(2):
+        first = 1 + instrument * (sells + 1)
+        tape.append(own._replace(order=first, quantity=2 * sells, instrument=instrument))
+        tape += [
+            own._replace(order=first + number, quantity=1, instrument=instrument, side=Side.SELL)
+            for number in range(1, sells + 1)
+        ]
+    tape.append(tape[0]._replace(phase=Phase.CONTINUOUS))
+    outcomes = play(array_of(tape), [CONTINUOUS] * 2, repeat(4_096))
+    assert outcomes["phase", "reduced: self trade"] == DECREMENTS_MAX
+    assert outcomes["phase", "cancelled: self trade"] == DECREMENTS_MAX + 2
+
+
 def test_how_commands_are_cut_into_batches_changes_no_event(seed):
     tape = random_flow(seed, 6_000)
     tape["instrument"] %= 3
@@ -177,7 +255,7 @@ def test_how_commands_are_cut_into_batches_changes_no_event(seed):
         assert parts == events_from(whole)
         for instrument in range(3):
             for side in Side:
-                for rows_of in (orders_of, parked_of):
+                for rows_of in (orders_of, parked_of, waiting_of):
                     mine, theirs = (rows_of(one, instrument, side) for one in (book, other))
                     assert mine["id"].tolist() == theirs["id"].tolist()
 

@@ -55,6 +55,7 @@ REFUSED_NEW = {
     RejectReason.NO_PROTECTION_PRICE,
     RejectReason.NOTIONAL_TOO_LARGE,
     RejectReason.INSTRUMENT_NOT_OPEN,
+    RejectReason.NOT_IN_PHASE,
     RejectReason.ORDER_NOT_POSITIVE,
     RejectReason.DUPLICATE_ORDER,
     RejectReason.POST_ONLY_WOULD_CROSS,
@@ -70,6 +71,7 @@ REFUSED_REPLACE = {
     RejectReason.QUANTITY_NOT_POSITIVE,
     RejectReason.QUANTITY_TOO_LARGE,
     RejectReason.INSTRUMENT_NOT_OPEN,
+    RejectReason.NOT_IN_PHASE,
     RejectReason.NOTIONAL_TOO_LARGE,
     RejectReason.DISPLAY_QUANTITY_INVALID,
     RejectReason.POST_ONLY_WOULD_CROSS,
@@ -143,7 +145,7 @@ def test_every_kind_occurs(tape):
     assert 0.6 < told[CommandKind.NEW] / COMMANDS < 0.75
     assert 0.2 < sum(told[kind] for kind in list(CommandKind)[1:4]) / COMMANDS < 0.4
     assert told[CommandKind.MASS_CANCEL] < COMMANDS / 400
-    assert told[CommandKind.PHASE] < COMMANDS / 150
+    assert told[CommandKind.PHASE] < COMMANDS / 20
 
 
 def test_every_word_occurs_and_every_pair(new):
@@ -223,27 +225,16 @@ def test_codes_that_nobody_knows_occur(long, new):
     for field, last in (("side", 1), ("type", 4), ("time_in_force", 4), ("self_trade", 4)):
         assert {last + 1, 255} <= set(new[field].tolist())
     phases = set(long["phase"][long["kind"] == CommandKind.PHASE].tolist())
-    assert phases >= {Phase.CLOSED, Phase.CONTINUOUS, Phase.HALTED, 255}
-    assert phases & {1, 2, 3, 6}
+    assert phases == {*Phase, max(Phase) + 1, 255}
 
 
 def test_mass_cancels_mean_few_and_many(long):
     its = long[long["kind"] == CommandKind.MASS_CANCEL]
     for field, every in (("member", EVERY), ("instrument", EVERY)):
-        assert 0.02 < (its[field] == every).mean() < 0.4
+        assert 0.02 < (its[field] == every).mean() < 0.6
     assert set(its["side"].tolist()) > {Side.BUY, Side.SELL, BOTH_SIDES}
     assert (its["instrument"] > 3).any()
     assert (its["instrument"] < EVERY).any()
-
-
-def test_a_halt_is_short(long):
-    book = ReferenceBook(MARKETS)
-    open_instruments = []
-    for command in commands_from(long):
-        if command.kind == CommandKind.PHASE:
-            book.apply(command)
-        open_instruments.append(sum(market.phase == Phase.CONTINUOUS for market in book.markets))
-    assert 0.9 < np.mean(open_instruments) / len(MARKETS) < 0.998
 
 
 # --- what comes of it --------------------------------------------------------------------------
@@ -281,11 +272,16 @@ def test_every_reason_occurs(outcomes):
     assert reasons_of(outcomes, CommandKind.REDUCE, EventKind.REJECTED) == {
         RejectReason.UNKNOWN_ORDER,
         RejectReason.QUANTITY_NOT_POSITIVE,
+        RejectReason.NOT_IN_PHASE,
     }
-    assert reasons_of(outcomes, CommandKind.CANCEL, EventKind.REJECTED) == {RejectReason.UNKNOWN_ORDER}
+    assert reasons_of(outcomes, CommandKind.CANCEL, EventKind.REJECTED) == {
+        RejectReason.UNKNOWN_ORDER,
+        RejectReason.NOT_IN_PHASE,
+    }
     assert reasons_of(outcomes, CommandKind.MASS_CANCEL, EventKind.REJECTED) == {
         RejectReason.UNKNOWN_INSTRUMENT,
         RejectReason.UNKNOWN_SIDE,
+        RejectReason.NOT_IN_PHASE,
     }
     assert reasons_of(outcomes, CommandKind.PHASE, EventKind.REJECTED) >= {
         RejectReason.UNKNOWN_INSTRUMENT,

@@ -14,15 +14,17 @@ from matching.vocabulary import NO_SLOT, CommandKind, OrderType, Phase, SelfTrad
 from tests.matching.stories import array_of
 
 BUY, SELL = Side.BUY, Side.SELL
-BIDS, ASKS, PARKED_BUYS, PARKED_SELLS = range(HALVES)
+BIDS, ASKS, PARKED_BUYS, PARKED_SELLS, _, _ = range(HALVES)
+IN_CALL = 2
+"""The instrument whose book is crossed, for it is in a call."""
 NOW = 100
 
 
 def book_of_everything() -> Book:
-    """Return a book of two instruments, the second empty: all that can stand in a book, and gaps."""
-    book = empty_book(2)
+    """Return a book of three instruments: all that can stand in a book, none, and a call; and gaps."""
+    book = empty_book(3)
     book.markets["collar"][0] = 100
-    book, _ = match(book, array_of([*limit_orders(), *special_orders(), *gaps()]))
+    book, _ = match(book, array_of([*limit_orders(), *special_orders(), *call_orders(), *gaps()]))
     return book
 
 
@@ -64,6 +66,20 @@ def special_orders() -> list[Command]:
     return [iceberg, *timed, *stops]
 
 
+def call_orders() -> list[Command]:
+    """Return a call, two limit orders that cross, and market orders that wait, two of them at one price."""
+    begins = Command(kind=CommandKind.PHASE, instrument=IN_CALL, phase=Phase.PRE_OPEN)
+    limits = [
+        Command(order=61, price=105, quantity=5, instrument=IN_CALL),
+        Command(order=62, price=100, quantity=3, instrument=IN_CALL, side=SELL),
+    ]
+    waiting = [
+        Command(order=number, type=OrderType.MARKET, price=price, quantity=1, instrument=IN_CALL, side=side)
+        for number, side, price in ((63, BUY, 110), (64, SELL, 90), (65, BUY, 110), (66, BUY, 120))
+    ]
+    return [begins, *limits, *waiting]
+
+
 def gaps() -> list[Command]:
     """Return orders that come and go, so that each pool has slots that are free again."""
     numbers = range(91, 95)
@@ -103,6 +119,7 @@ LEAF = int(BOOK.levels["node"][BEST_BID])
 ROOT = int(BOOK.halves["root"][ASKS])
 ICEBERG, TIMED, STOP_LIMIT = slot_of(21), slot_of(31), slot_of(42)
 TRAILING = slot_of(51)
+WAITING = slot_of(63)
 COUNTS = {name: int(BOOK.counts[name][0]) for name in BOOK.counts.dtype.names or ()}
 FREE_ORDER, FREE_EXTRA = COUNTS["orders_free"], COUNTS["extras_free"]
 OPEN = COUNTS["open_orders"]
@@ -171,7 +188,13 @@ BROKEN_QUEUES = [
 BROKEN_POOLS = [
     ("counts", "orders_free", 0, NO_SLOT, "pool of orders: neither in use nor freed"),
     ("counts", "orders_free", 0, FIRST, "pool of orders: in use and freed: [0"),
-    ("counts", "orders_free", 0, COUNTS["orders_used"] + 1, "the chain of freed slots leaves the 21 used"),
+    (
+        "counts",
+        "orders_free",
+        0,
+        COUNTS["orders_used"] + 1,
+        f"the chain of freed slots leaves the {COUNTS['orders_used']} used",
+    ),
     ("counts", "orders_used", 0, COUNTS["orders_used"] + 1, "pool of orders: neither in use nor freed"),
     ("counts", "orders_used", 0, ROOM + 1, f"pool of orders: {ROOM + 1} of {ROOM} are called used"),
     ("orders", "behind", FREE_ORDER, FREE_ORDER, "pool of orders: the chain of freed slots runs in a circle"),
@@ -207,16 +230,16 @@ BROKEN_EXTRAS = [
     ("orders", "extra", FIRST, 10**6, "has extra 1000000, which is outside of the pool"),
     ("orders", "extra", FIRST, extra_of(21), f"which says that it belongs to slot {ICEBERG}"),
     ("extras", "slot", extra_of(21), FIRST, "which says that it belongs to slot 0"),
-    ("extras", "is_parked", extra_of(21), 1, "stands in the book, and says is_parked 1"),
-    ("extras", "is_parked", extra_of(42), 0, "stands parked, and says is_parked 0"),
-    ("extras", "type", extra_of(21), OrderType.STOP, "is of type 2, and must not rest"),
-    ("extras", "type", extra_of(42), OrderType.LIMIT, "is of type 0, and must not be parked"),
+    ("extras", "is_parked", extra_of(21), 1, "rests, and says is_parked 1"),
+    ("extras", "is_parked", extra_of(42), 0, "is parked, and says is_parked 0"),
+    ("extras", "type", extra_of(21), OrderType.STOP, "rests, and is of type 2, which may not"),
+    ("extras", "type", extra_of(42), OrderType.LIMIT, "is parked, and is of type 0, which may not"),
     ("extras", "trail", extra_of(42), 3, "is of type 3, and trails by 3"),
     ("extras", "trail", extra_of(51), 0, "is of type 4, and trails by 0"),
     ("extras", "trail", extra_of(42), -3, "is of type 3, and trails by -3"),
     ("extras", "price", extra_of(51), 0, "would enter the book at 0, which is no price on a tick of 1"),
     ("extras", "price", extra_of(51), 10**15 + 1, "would enter the book at 1000000000000001"),
-    ("extras", "arrival", extra_of(21), COUNTS["arrivals"], "has arrival 15 of 15"),
+    ("extras", "arrival", extra_of(21), COUNTS["arrivals"], f"of {COUNTS['arrivals']}"),
     ("extras", "arrival", extra_of(21), -1, "has arrival -1 of"),
     ("extras", "arrival", extra_of(21), 1, "2 extras have arrival 1"),
     ("extras", "due", extra_of(21), 2, "is not GTD, and expires at 0 from row 2 of the heap"),
@@ -261,6 +284,45 @@ BROKEN_TRAILING_STOPS = [
     ("extras", "arrival", extra_of(51), 14, "do not stand in the order in which they came"),
 ]
 
+BROKEN_WAITING_ORDERS = [
+    ("orders", "extra", WAITING, NO_SLOT, "waits, and has no extra"),
+    ("extras", "is_parked", extra_of(63), 1, "waits, and says is_parked 1"),
+    ("extras", "type", extra_of(63), OrderType.LIMIT, "waits, and is of type 0, which may not"),
+    ("extras", "hidden", extra_of(63), 1, "waits, and hides 1 lots"),
+    ("extras", "price", extra_of(63), 109, f"slot {WAITING} waits at 110, and its protection price is 109"),
+    ("markets", "phase", IN_CALL, Phase.CONTINUOUS, "wait in phase 4"),
+    ("markets", "phase", IN_CALL, Phase.AUCTION, "wait in phase 3"),
+    ("markets", "phase", IN_CALL, Phase.CLOSED, "wait in phase 0"),
+    ("markets", "waiting_first", IN_CALL, NO_SLOT, "are not in their list"),
+    ("markets", "waiting_first", IN_CALL, FIRST, "slot 0 is in their list, and does not wait"),
+    ("markets", "waiting_first", 0, WAITING, f"instrument 0: slot {WAITING} is in their list, and does not"),
+    ("markets", "waiting_last", IN_CALL, WAITING, f"slot {WAITING} is called the last, but {slot_of(66)} is"),
+    ("extras", "trail_ahead", extra_of(65), NO_SLOT, f"says -1 is ahead, but {slot_of(64)} is"),
+    ("extras", "trail_behind", extra_of(65), WAITING, f"slot {WAITING} is reached twice"),
+    ("extras", "trail_behind", extra_of(65), NO_SLOT, f"slots [{slot_of(66)}] are not in their list"),
+    ("orders", "entry", slot_of(64), 7, "do not stand in the order in which they began to wait"),
+]
+
+BROKEN_CALLS = [
+    ("orders", "entry", FIRST, 7, "order 1 in slot 0 has entry 7 of 6"),
+    ("orders", "entry", WAITING, 0, f"order 63 in slot {WAITING} has entry 0 of 6"),
+    ("orders", "entry", WAITING, 1, "2 orders have entry 1"),
+    ("orders", "entry", WAITING, 6, "entries [6, 5] do not rise"),
+    ("counts", "calls", 0, 0, "the book counts 0 instruments in a call, but 1 are"),
+    ("markets", "phase", 1, Phase.NO_CANCEL, "the book counts 1 instruments in a call, but 2 are"),
+    ("markets", "touched", 1, 1, "instrument 1 is still touched"),
+    (
+        "markets",
+        "indicative_price",
+        IN_CALL,
+        99,
+        "instrument 2 was told to clear at (price, volume, surplus) (99",
+    ),
+    ("markets", "indicative_volume", IN_CALL, 3, "but would at (105, 4, 4)"),
+    ("markets", "indicative_surplus", IN_CALL, -4, "(105, 4, -4), but would at (105, 4, 4)"),
+    ("markets", "indicative_price", 0, 5, "(5, 0, 0), but would at (0, 0, 0)"),
+]
+
 BROKEN = [
     *BROKEN_TREES,
     *BROKEN_QUEUES,
@@ -269,6 +331,8 @@ BROKEN = [
     *BROKEN_EXTRAS,
     *BROKEN_EXPIRIES,
     *BROKEN_TRAILING_STOPS,
+    *BROKEN_WAITING_ORDERS,
+    *BROKEN_CALLS,
 ]
 
 
@@ -300,7 +364,9 @@ def test_children_without_a_bit_mean_nothing():
 
 
 def test_arrays_that_do_not_belong_together_are_named():
-    assert faults_of(BOOK._replace(markets=BOOK.markets[:1])) == ["there are 8 halves for 1 instruments"]
+    assert faults_of(BOOK._replace(markets=BOOK.markets[:1])) == [
+        f"there are {3 * HALVES} halves for 1 instruments"
+    ]
     assert faults_of(BOOK._replace(children=BOOK.children[1:])) == [
         f"there are {len(BOOK.children) - 1} children for {len(BOOK.nodes)} nodes"
     ]
@@ -332,9 +398,18 @@ def test_an_order_in_the_chain_of_another_head_is_named():
     ]
 
 
-def test_a_crossed_book_is_named_while_it_trades():
+def test_a_crossed_book_is_named_where_what_meets_has_traded():
     book = crossing(copy_of(BOOK))
-    assert faults_of(book) == ["instrument 0 is crossed: bid 105 ticks, ask 101 ticks"]
+    for phase in (Phase.CONTINUOUS, Phase.AUCTION):
+        book.markets["phase"][0] = phase
+        assert faults_of(book) == ["instrument 0 is crossed: bid 105 ticks, ask 101 ticks"]
+    book.markets["phase"][0] = Phase.HALTED
+    check(book)
+
+
+def test_a_stop_may_be_parked_at_a_price_that_was_reached_where_nothing_trades():
+    book = copy_of(BOOK)
+    book.markets["last"][0] = 110
     book.markets["phase"][0] = Phase.HALTED
     check(book)
 

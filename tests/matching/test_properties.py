@@ -1,4 +1,4 @@
-"""What must hold whatever is asked: nothing is made, nothing is lost, no book is crossed."""
+"""What must hold whatever is asked: nothing is made, nothing is lost, no book is crossed that trades."""
 
 from __future__ import annotations
 
@@ -11,8 +11,19 @@ from matching.batch import match
 from matching.invariants import check
 from matching.layout import Book, empty_book
 from matching.reference import Command, Event, Market, ReferenceBook, events_from
-from matching.view import depth_of, orders_of
-from matching.vocabulary import QUANTITY_MAX, CommandKind, EventKind, RejectReason, Side, TimeInForce
+from matching.view import depth_of, orders_of, waiting_of
+from matching.vocabulary import (
+    EVERY,
+    QUANTITY_MAX,
+    CommandKind,
+    EventKind,
+    OrderType,
+    Phase,
+    RejectReason,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
 from tests.matching.differential import assert_same_books
 from tests.matching.stories import array_of
 
@@ -21,6 +32,7 @@ FEW_LOTS = st.integers(1, 9)
 QUANTITIES = st.one_of(FEW_LOTS, FEW_LOTS, FEW_LOTS, st.sampled_from([QUANTITY_MAX, QUANTITY_MAX + 1]))
 PRICES = st.one_of(st.integers(95, 105), st.sampled_from([1, 64, 4_095, 100_000, 10**8, 10**15]))
 
+TYPES = [OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET]
 TIMES_IN_FORCE = [TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC]
 
 
@@ -31,6 +43,8 @@ def new_orders(draw) -> Command:
     return Command(
         order=draw(st.integers(0, 40)),
         price=draw(PRICES),
+        type=draw(st.sampled_from(TYPES)),
+        self_trade=draw(st.sampled_from(SelfTrade)),
         quantity=draw(QUANTITIES),
         instrument=draw(st.integers(0, INSTRUMENTS - 1)),
         member=member,
@@ -48,8 +62,24 @@ def cancels(draw) -> Command:
     return Command(order=order, kind=CommandKind.CANCEL, member=member)
 
 
+@st.composite
+def phases(draw) -> Command:
+    """Draw a change of phase, of one instrument or of both, more often than not into a call or out of one."""
+    return Command(
+        kind=CommandKind.PHASE,
+        instrument=draw(st.integers(EVERY, INSTRUMENTS - 1)),
+        phase=draw(st.sampled_from([*Phase, Phase.PRE_OPEN, Phase.CONTINUOUS])),
+        price=draw(st.sampled_from([0, 0, 98, 101])),
+    )
+
+
 ENDS = st.just(Command(kind=CommandKind.END_DAY))
-COMMANDS = st.lists(st.one_of(new_orders(), new_orders(), new_orders(), cancels(), ENDS), max_size=80)
+COMMANDS = st.lists(
+    st.one_of(new_orders(), new_orders(), new_orders(), new_orders(), cancels(), phases(), ENDS), max_size=80
+)
+
+OF_NO_ORDER = {EventKind.REJECTED, EventKind.PHASE_CHANGED, EventKind.INDICATIVE}
+"""The events that change no order."""
 
 
 def batched(commands: list[Command], length: int) -> list[list[Command]]:
@@ -75,17 +105,20 @@ def test_every_lot_is_open_or_accounted_for(commands):
             open_lots[event.order] -= event.quantity
             open_lots[event.maker_order] -= event.quantity
             assert open_lots[event.maker_order] == event.maker_leaves
-        elif event.kind != EventKind.REJECTED:
+        elif event.kind == EventKind.REDUCED:
+            open_lots[event.order] = event.leaves
+        elif event.kind not in OF_NO_ORDER:
             open_lots[event.order] -= event.quantity
-        if event.kind != EventKind.REJECTED:
+        if event.kind not in OF_NO_ORDER:
             assert open_lots[event.order] == event.leaves >= 0
-    resting = {
+    standing = {
         int(row["id"]): int(row["leaves"])
         for instrument in range(INSTRUMENTS)
         for side in Side
-        for row in orders_of(book, instrument, side)
+        for rows_of in (orders_of, waiting_of)
+        for row in rows_of(book, instrument, side)
     }
-    assert resting == +open_lots
+    assert standing == +open_lots
 
 
 @given(COMMANDS)
@@ -98,11 +131,25 @@ def test_no_order_trades_beyond_its_limit_or_with_its_own_side(commands):
         elif event.kind == EventKind.TRADED:
             taker, maker = orders[event.order], orders[event.maker_order]
             assert (taker.instrument, taker.side) == (maker.instrument, 1 - maker.side)
+            if event.phase == Phase.AUCTION:
+                assert taker.price >= event.price >= maker.price
+                continue
             assert event.price == maker.price
             if taker.side == Side.BUY:
                 assert taker.price >= maker.price
             else:
                 assert taker.price <= maker.price
+
+
+@given(COMMANDS)
+def test_all_trades_of_an_auction_are_at_one_price(commands):
+    """No stops are drawn, and so every auction has one round."""
+    _, events = played(commands)
+    prices: dict[tuple[int, int], set[int]] = {}
+    for event in events:
+        if event.kind == EventKind.TRADED and event.phase == Phase.AUCTION:
+            prices.setdefault((event.command, event.instrument), set()).add(event.price)
+    assert all(len(of_one) == 1 for of_one in prices.values())
 
 
 @given(COMMANDS)
@@ -130,7 +177,7 @@ def test_only_a_subsidised_buy_goes_for_a_related_party(commands):
 
 
 @given(COMMANDS)
-def test_no_book_is_ever_crossed_or_broken(commands):
+def test_no_book_that_trades_is_crossed_and_none_is_broken(commands):
     book = empty_book(INSTRUMENTS)
     for few in batched(commands, 8):
         book, _ = match(book, array_of(few))

@@ -2,7 +2,7 @@
 
 Orders are named by their ids. A test plays commands and reads what happened, a line an event; that a
 sound order was accepted is left out. `1 x 2: 3 @ 101 (0, 1)` is a trade: maker, taker, lots, price, and
-what is left of each.
+what is left of each; `auction 1 x 2: ...` is one of an auction: sell, buy.
 """
 
 from __future__ import annotations
@@ -81,10 +81,12 @@ def line_of(event: Event) -> str:
         case EventKind.ACCEPTED:
             return ""
         case EventKind.REJECTED:
-            return f"{event.order} refused{because}"
+            phase = "" if event.phase == Phase.CLOSED else f" ({Phase(event.phase).name.lower()})"
+            return f"{event.order} refused{because}{phase}"
         case EventKind.TRADED:
             left = f"({event.maker_leaves}, {event.leaves})"
-            return f"{event.maker_order} x {event.order}: {event.quantity} @ {event.price} {left}"
+            auction = "auction " if event.phase == Phase.AUCTION else ""
+            return f"{auction}{event.maker_order} x {event.order}: {event.quantity} @ {event.price} {left}"
         case EventKind.CANCELLED | EventKind.EXPIRED:
             return f"{event.order} {EventKind(event.kind).name.lower()} {event.quantity}{because}"
         case EventKind.REDUCED:
@@ -94,8 +96,11 @@ def line_of(event: Event) -> str:
             return f"{event.order} replaced: {event.quantity} {was}, open {event.leaves}"
         case EventKind.TRIGGERED:
             return f"{event.order} triggered: {event.quantity} @ {event.price}, open {event.leaves}"
+        case EventKind.INDICATIVE:
+            more = f"{event.leaves} more to {Side(event.side).name.lower()}"
+            return f"{event.instrument} indicates {event.quantity} @ {event.price}, {more}"
     assert event.kind == EventKind.PHASE_CHANGED
-    return f"{event.instrument} {Phase(event.phase).name.lower()}, reference {event.price}"
+    return f"{event.instrument} {Phase(event.phase).name.lower()}, reference {event.price}{because}"
 
 
 def opened(*markets: Market) -> ReferenceBook:
@@ -205,7 +210,7 @@ def test_where_the_book_stands_in_the_way_it_is_told_last():
     )
     assert told == [
         "0 refused: notional too large",
-        "0 refused: instrument not open",
+        "0 refused: instrument not open (halted)",
         "0 refused: order not positive",
         "1 refused: duplicate order",
         "2 refused: post only would cross",
@@ -718,8 +723,8 @@ def test_cancelling_and_reducing_is_possible_while_an_instrument_does_not_trade_
     told = happens(book, reduce(1, 1), replace(1, 2), replace(1, 0), cancel(1), mass_cancel())
     assert told == [
         "1 reduced to 4, open 4",
-        "1 refused: instrument not open",
-        "1 refused: instrument not open",
+        "1 refused: instrument not open (halted)",
+        "1 refused: instrument not open (halted)",
         "1 cancelled 4",
         "2 cancelled 5",
     ]
@@ -862,7 +867,7 @@ def test_a_phase_command_sets_the_phase_and_a_reference_if_it_gives_one():
 
 
 def test_a_phase_command_is_refused_for_its_instrument_its_phase_then_its_price():
-    faults = [{"instrument": 1}, {"phase": 3}, {"price": -1}, {"price": PRICE_MAX + 1}]
+    faults = [{"instrument": 1}, {"phase": 6}, {"price": -1}, {"price": PRICE_MAX + 1}]
     told = happens(opened(), *(phase("CLOSED")._replace(**fields) for fields in faults))
     assert [line.split(": ")[1] for line in told] == [
         "unknown instrument",

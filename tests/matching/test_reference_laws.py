@@ -9,13 +9,15 @@ from itertools import pairwise
 import pytest
 
 from matching.flow import random_flow
-from matching.reference import Command, Event, Market, Order, ReferenceBook, commands_from
+from matching.permissions import CALLS
+from matching.reference import Book, Command, Event, Market, Order, ReferenceBook, commands_from
 from matching.reference_orders import parked_priority, priority
 from matching.vocabulary import (
     PRICE_MAX,
     CommandKind,
     EventKind,
     OrderType,
+    Phase,
     RejectReason,
     SelfTrade,
     Side,
@@ -23,7 +25,11 @@ from matching.vocabulary import (
 )
 
 COMMANDS = 2_000
-MARKETS = [Market(collar=20), Market(5, reference=500, collar=100), Market(2_500, collar=1_000)]
+MARKETS = [
+    Market(collar=20),
+    Market(5, reference=500, collar=100, static_collar=500),
+    Market(2_500, collar=1_000, dynamic_collar=50),
+]
 TICKS = [market.tick for market in MARKETS]
 SEEDS = range(3)
 
@@ -47,6 +53,9 @@ class Ledger:
         kind, number = event.kind, event.order
         if kind in (EventKind.REJECTED, EventKind.PHASE_CHANGED):
             assert event.leaves == event.maker_leaves == event.maker_order == 0
+            return
+        if kind == EventKind.INDICATIVE:
+            assert number == event.maker_leaves == event.maker_order == 0
             return
         if kind == EventKind.ACCEPTED:
             assert self.leaves[number] == 0
@@ -77,21 +86,26 @@ class Ledger:
             self.leaves[number] = 0
 
     def note_trade(self, event: Event) -> None:
-        """Add one trade: both lose its lots, at the maker's price, which the taker's reaches."""
+        """Add one trade: both lose its lots, at a price that both reach, the maker's but in auctions."""
         for number, leaves in ((event.order, event.leaves), (event.maker_order, event.maker_leaves)):
             self.leaves[number] -= event.quantity
             assert 0 <= self.leaves[number] == leaves
         assert event.quantity > 0
-        assert event.price == self.prices[event.maker_order]
-        reach = self.prices[event.order]
-        assert event.price <= reach if event.side == Side.BUY else event.price >= reach
         taker, maker = self.asked[event.order], self.asked[event.maker_order]
         assert (taker.side, taker.instrument) == (1 - maker.side, maker.instrument)
-        assert not taker.post_only
+        buy, sell = (event.order, event.maker_order)[:: 1 if event.side == Side.BUY else -1]
+        assert self.prices[sell] <= event.price <= self.prices[buy]
+        is_auction = event.phase == Phase.AUCTION
+        if is_auction:
+            assert event.side == Side.BUY
+        else:
+            assert event.price == self.prices[event.maker_order]
+            assert not taker.post_only
         if taker.group == maker.group:
-            buy = taker if taker.side == Side.BUY else maker
-            assert not buy.subsidised
-            assert taker.self_trade == SelfTrade.NONE
+            assert not self.asked[buy].subsidised
+            # In an auction the mode of the later rules, which their commands do not tell.
+            modes = (taker.self_trade, maker.self_trade) if is_auction else (taker.self_trade,)
+            assert SelfTrade.NONE in modes
 
 
 @pytest.mark.parametrize("number", SEEDS)
@@ -110,30 +124,40 @@ def test_lots_add_up_and_the_book_stands_in_order(number, seed):
 
 
 def assert_in_order(book: ReferenceBook) -> None:
-    """Assert that every queue is sorted, no book is crossed, and all orders stand where they belong."""
+    """Assert that every queue is sorted, no book crossed while it trades, and all stand where they belong."""
     standing: list[Order] = []
     for market, halves in zip(book.markets, book.books, strict=True):
-        for orders, rank in zip(halves, (priority, priority, parked_priority, parked_priority), strict=True):
+        ranks_of = (priority, priority, parked_priority, parked_priority, priority, priority)
+        for orders, rank in zip(halves, ranks_of, strict=True):
             ranks = [rank(one) for one in orders]
             assert all(one < other for one, other in pairwise(ranks))
             standing += orders
-        if halves.bids and halves.asks:
-            assert halves.bids[0].price < halves.asks[0].price
-        for side, orders in ((Side.BUY, halves.bids), (Side.SELL, halves.asks)):
-            assert all(one.side == side and not one.is_parked for one in orders)
-        for side, orders in ((Side.BUY, halves.parked_buys), (Side.SELL, halves.parked_sells)):
-            assert all(one.side == side and one.is_parked for one in orders)
-        if market.last and halves.parked_buys:
-            assert halves.parked_buys[0].stop_price > market.last
-        if market.last and halves.parked_sells:
-            assert halves.parked_sells[0].stop_price < market.last
-        for one in (*halves.bids, *halves.asks, *halves.parked_buys, *halves.parked_sells):
+        for side in Side:
+            assert all(one.side == side for one in halves.half(side))
+            assert all(one.side == side and one.is_parked for one in halves.parked(side))
+            assert all(one.side == side and one.is_waiting for one in halves.waiting(side))
+            assert not any(one.is_parked or one.is_waiting for one in halves.half(side))
+        if market.phase in (Phase.AUCTION, Phase.CONTINUOUS):
+            assert_uncrossed(halves, market)
+        for one in (one for orders in halves for one in orders):
             assert_sound(one, market)
     assert {one.id: one for one in standing} == book.open
     assert len(standing) == len(book.open)
     dated = [one for one in standing if one.time_in_force == TimeInForce.GTD]
     assert sorted(dated, key=id) == sorted(book.dated, key=id)
     assert all(one.expires_at > book.clock for one in dated)
+
+
+def assert_uncrossed(halves: Book, market: Market) -> None:
+    """Assert that nothing is left to trade: no bid meets an ask, nobody waits, no stop has been reached."""
+    if halves.bids and halves.asks:
+        assert halves.bids[0].price < halves.asks[0].price
+    assert not halves.waiting_buys
+    assert not halves.waiting_sells
+    if market.last and halves.parked_buys:
+        assert halves.parked_buys[0].stop_price > market.last
+    if market.last and halves.parked_sells:
+        assert halves.parked_sells[0].stop_price < market.last
 
 
 def assert_sound(one: Order, market: Market) -> None:
@@ -144,6 +168,10 @@ def assert_sound(one: Order, market: Market) -> None:
     if one.is_parked:
         assert one.shown == 0 < one.stop_price <= PRICE_MAX
         assert one.type in (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
+        return
+    if one.is_waiting:
+        assert one.shown == 0
+        assert one.type not in (OrderType.LIMIT, OrderType.STOP_LIMIT)
         return
     assert one.may_rest
     assert 0 < one.shown <= one.leaves
@@ -189,7 +217,7 @@ def test_a_refused_command_changes_nothing_but_the_clock(number, seed):
     for command in tape_of(seed + number, 500):
         before = copy.deepcopy(book)
         events = book.apply(command)
-        if events and events[-1].kind == EventKind.REJECTED:
+        if any(event.kind == EventKind.REJECTED for event in events):
             before.apply(Command(kind=CommandKind.CLOCK, time=command.time))
             assert picture(before) == picture(book)
 
@@ -201,6 +229,58 @@ def picture(book: ReferenceBook) -> list[list[tuple[int, ...]]]:
         for halves in book.books
         for orders in halves
     ]
+
+
+@pytest.mark.parametrize("number", SEEDS)
+def test_what_was_told_last_of_a_call_is_what_its_auction_would_find(number, seed):
+    book = ReferenceBook(MARKETS)
+    told: dict[int, tuple[int, int, int]] = {}
+    news = 0
+    for command in tape_of(seed + number):
+        phases = [market.phase for market in book.markets]
+        for event in book.apply(command):
+            if event.kind == EventKind.PHASE_CHANGED and phases[event.instrument] not in CALLS:
+                told.pop(event.instrument, None)
+            if event.kind == EventKind.INDICATIVE:
+                surplus = event.leaves if event.side == Side.BUY else -event.leaves
+                assert told.get(event.instrument, (0, 0, 0)) != (event.price, event.quantity, surplus)
+                told[event.instrument] = (event.price, event.quantity, surplus)
+                news += 1
+        for instrument, market in enumerate(book.markets):
+            if market.phase in CALLS:
+                assert told.get(instrument, (0, 0, 0)) == book.clearing(instrument)
+    assert news > 20
+
+
+@pytest.mark.parametrize("number", SEEDS)
+def test_in_a_call_nothing_trades_and_in_continuous_trading_nothing_beyond_a_collar(number, seed):
+    markets = [market._replace(static_collar=50, dynamic_collar=5) for market in MARKETS]
+    book = ReferenceBook(markets)
+    interruptions = 0
+    for command in tape_of(seed + number):
+        phases = [market.phase for market in book.markets]
+        references = [market.reference for market in book.markets]
+        lasts = [market.last for market in book.markets]
+        bases = list(lasts)  # the last prices when an order entered the book
+        for event in book.apply(command):
+            instrument = event.instrument
+            if event.kind == EventKind.PHASE_CHANGED:
+                phases[instrument], references[instrument] = event.phase, event.price
+                interruptions += event.reason != RejectReason.NONE
+            elif event.kind == EventKind.TRIGGERED:
+                bases = list(lasts)
+            elif event.kind == EventKind.TRADED:
+                lasts[instrument] = event.price
+                assert phases[instrument] in (Phase.AUCTION, Phase.CONTINUOUS)
+                if event.phase != Phase.AUCTION:
+                    assert_within(event.price, references[instrument], 50)
+                    assert_within(event.price, bases[instrument], 5)
+    assert interruptions > 5
+
+
+def assert_within(price: int, base: int, collar: int) -> None:
+    """Assert that a price lies at most so many per mille from its base, if there are both."""
+    assert not base or not collar or 1000 * abs(price - base) <= collar * base
 
 
 def test_the_same_tape_makes_the_same_events(seed):

@@ -5,9 +5,20 @@ from __future__ import annotations
 import pytest
 
 from exchange.reference import STORIES, chapters
+from matching.vocabulary import DECREMENTS_MAX, EventKind
 from tests.matching.stories import kernels, play, read, reference, story
 
 FILES = sorted(STORIES.glob("*/*.txt"))
+
+CALL = """
+    book GLM pre_open reference 100
+
+    sell 2 @ 101 ann
+    buy  1 @ 101 bob
+    sell 1 @ 101 cat ioc
+    phase GLM auction
+"""
+"""A short call, of which each kind of event tells something."""
 
 
 @pytest.mark.parametrize("engine", [kernels, reference])
@@ -45,6 +56,78 @@ def test_a_story_can_fail(told, engine):
     asked = "sell 1 @ 101 ann\nbuy 1 @ 102 bob"
     assert play(asked, engine) == story("ann x bob 1 @ 101\n--\nnothing rests")
     assert play(asked, engine) != story(told)
+
+
+@pytest.mark.parametrize("engine", [kernels, reference])
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("GLM indicative 1 @ 101, 1 more to sell", "GLM indicative 1 @ 101, 1 more to buy"),
+        ("cat refused while pre open: not in phase", "cat refused while no cancel: not in phase"),
+        ("auction: ann sells bob 1 @ 101", "auction: bob sells ann 1 @ 101"),
+        ("auction: ann sells bob 1 @ 101", "ann x bob 1 @ 101"),
+    ],
+)
+def test_a_story_of_a_call_can_fail(line, wrong, engine):
+    told = play(CALL, engine)
+    assert line in told.splitlines()
+    assert wrong not in told.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (EventKind.PHASE_CHANGED, "price"),
+        (EventKind.PHASE_CHANGED, "quantity"),
+        (EventKind.INDICATIVE, "order"),
+        (EventKind.INDICATIVE, "phase"),
+        (EventKind.TRADED, "phase"),
+        (EventKind.TRADED, "side"),
+        (EventKind.TRADED, "leaves"),
+        (EventKind.TRADED, "maker_leaves"),
+        (EventKind.ACCEPTED, "phase"),
+        (EventKind.REJECTED, "leaves"),
+    ],
+)
+def test_what_a_line_leaves_out_is_checked(kind, field):
+    def lying(markets, commands):
+        events, resting = reference(markets, commands)
+        told = [
+            event._replace(**{field: getattr(event, field) + 1}) if event.kind == kind else event
+            for event in events
+        ]
+        assert told != events
+        return told, resting
+
+    play(CALL, reference)
+    with pytest.raises(AssertionError):
+        play(CALL, lying)
+
+
+@pytest.mark.parametrize("engine", [kernels, reference])
+def test_one_command_decrements_so_many_pairs_and_cancels_both_of_the_next(engine):
+    asked = """
+        book GLM pre_open
+
+        sell  4000 @ 100 ann showing 4
+        sell  4000 @ 100 ann-2 showing 4
+        sell 10000 @ 100 bob
+        buy  10000 @ 100 ann-3 self-trade decrement
+        phase GLM auction
+    """
+    decremented = []
+    for pair in range(DECREMENTS_MAX):
+        sell, of_sell, of_buy = ("ann", "ann-2")[pair % 2], 3996 - 4 * (pair // 2), 9996 - 4 * pair
+        decremented += [f"{sell} reduced to {of_sell}: self trade", f"ann-3 reduced to {of_buy}: self trade"]
+    assert play(asked, engine).splitlines() == [
+        "GLM indicative 10000 @ 100, 8000 more to sell",
+        "GLM auction",
+        *decremented,
+        "ann cancelled 2000: self trade",
+        "ann-3 cancelled 6000: self trade",
+        "--",
+        "sell 100 ann-2:4(2000) bob:10000",
+    ]
 
 
 @pytest.mark.parametrize(

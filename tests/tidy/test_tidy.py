@@ -18,8 +18,14 @@ FILE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 70
 WHOLE_NUMBERS = re.compile(r"matching/.*|settlement/(balances|layout|postings|programmes)\.py")
 """Where money, prices and quantities are reckoned: no float, and so no `/`."""
-RECKON_NOTHING = {"matching/kernel.py", "matching/flow.py", "matching/workloads.py"}
-"""One compiles kernels, and its `/` joins folders; two roll dice, and a chance is a fraction."""
+RECKON_NOTHING = {
+    "matching/kernel.py",
+    "matching/flow.py",
+    "matching/flow_columns.py",
+    "matching/flow_phases.py",
+    "matching/workloads.py",
+}
+"""One compiles kernels, and its `/` joins folders; the others roll dice, and a chance is a fraction."""
 WORDS_BANNED = {"px": "price", "qty": "quantity", "tif": "time_in_force", "uid": "member"}
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|tmp|work)/")
 
