@@ -3,7 +3,7 @@
 The steps, as Binance documents them for its depth stream ("How to manage a local order book
 correctly"), told with this feed's words. Anyone can follow them in any language:
 
-1. Subscribe to the instrument's depth topic and to heartbeats. Keep every depth message that comes.
+1. Subscribe to the instrument's topics and to heartbeats. Keep every depth message that comes.
 2. Ask for a refresh. It names its run and the number N of the last depth message that is in it.
 3. Drop the kept messages up to N. If the first one left is not N + 1, ask again (step 2).
 4. Take the refresh as the book. Apply what was kept, then what comes, number after number. Each
@@ -12,6 +12,8 @@ correctly"), told with this feed's words. Anyone can follow them in any language
 6. A number that skips, or a heartbeat that names a higher one than the last applied, is a gap: go
    on keeping messages, and ask for a refresh. (What was missing may also come late, and heals it.)
 7. A message of another run means that the publisher has started anew: forget everything, step 2.
+8. Of the status and indicative topics the highest number holds, whether it came in a message or in a
+   refresh; what was between is of no more use. A heartbeat that names a higher one is a gap, as in 6.
 
 Nothing in here waits or sends: messages and the time are arguments, and who drives the builder asks
 for a refresh when `wants_refresh` says so (`feeds.subscriber` does).
@@ -26,12 +28,18 @@ from typing import NamedTuple, assert_never
 
 from feeds.messages import (
     DEPTH,
+    INDICATIVE,
+    STATUS,
     TRADES,
     Depth,
     Heartbeat,
+    Indicative,
+    IndicativePrice,
     LevelUpdate,
     Message,
     Refresh,
+    Status,
+    StatusChange,
     TradePrint,
     Trades,
 )
@@ -113,7 +121,7 @@ def empty_halves() -> tuple[Half, Half]:
 
 
 class BookBuilder:
-    """One instrument's book, last trade and losses, from messages in whatever order they come.
+    """One instrument's book, status, last trade and losses, from messages in whatever order they come.
 
     `now`, wherever it is asked for, is the reader's own clock in ns, from any origin, never running
     back. `number` is that of the last depth message in the book, `sequence` the journal's sequence
@@ -138,11 +146,13 @@ class BookBuilder:
     def _forget(self, run: int | None) -> None:
         """Begin anew with this run of the publisher."""
         self.run = run
-        self.number = NOTHING
         self.sequence = 0
         self.time = 0
+        self.status: StatusChange | None = None
+        self.indicative: IndicativePrice | None = None
         self._halves = empty_halves()
-        self._last_known = 0
+        self._numbers = dict.fromkeys((DEPTH, STATUS, INDICATIVE), NOTHING)
+        self._last_known = dict.fromkeys(self._numbers, 0)
         self._kept: dict[int, Depth] = {}
         self._trades_number: int | None = None
         self._asked_at: int | None = None
@@ -150,11 +160,16 @@ class BookBuilder:
     # --- what there is to see ------------------------------------------------------------------
 
     @property
+    def number(self) -> int:
+        """The number of the last depth message in the book; `NOTHING` while there is no book."""
+        return self._numbers[DEPTH]
+
+    @property
     def state(self) -> State:
         """How far the book can be trusted, after all that was taken and the last `tick`."""
         if self.number == NOTHING:
             return State.WAITING
-        if self.number < self._last_known:
+        if not self._is_whole():
             return State.GAPPED
         return State.STALE if self._silent else State.LIVE
 
@@ -190,6 +205,12 @@ class BookBuilder:
             case Trades():
                 self._hear(message.run, now)
                 self._take_trades(message)
+            case Status():
+                self._hear(message.run, now)
+                self._take_status(message.number, message.changes[-1])
+            case Indicative():
+                self._hear(message.run, now)
+                self._take_indicative(message.number, message.indicative)
             case Heartbeat():
                 self._hear(message.run, now)
                 self._take_heartbeat(message)
@@ -220,7 +241,7 @@ class BookBuilder:
     # --- the steps -----------------------------------------------------------------------------
 
     def _is_whole(self) -> bool:
-        return self.number >= self._last_known
+        return all(self._numbers[kind] >= last for kind, last in self._last_known.items())
 
     def _hear(self, run: int, now: int) -> None:
         """Note a sign of life from the publisher; of a new one, forget what the old one said."""
@@ -232,7 +253,7 @@ class BookBuilder:
     def _take_depth(self, depth: Depth) -> None:
         if depth.number <= self.number:
             return
-        self._last_known = max(self._last_known, depth.number)
+        self._note_known(DEPTH, depth.number)
         if depth.number == self.number + 1 and not self._kept:
             self._apply(depth)
             return
@@ -240,6 +261,22 @@ class BookBuilder:
         if len(self._kept) > KEPT_MAX:
             del self._kept[next(iter(self._kept))]
         self._catch_up()
+
+    def _note_known(self, kind: bytes, number: int) -> None:
+        """Note that a topic has come at least so far."""
+        self._last_known[kind] = max(self._last_known[kind], number)
+
+    def _take_status(self, number: int, status: StatusChange) -> None:
+        """Take what the market is doing, unless something newer is known."""
+        if number > self._numbers[STATUS]:
+            self._numbers[STATUS] = number
+            self.status = status
+
+    def _take_indicative(self, number: int, indicative: IndicativePrice) -> None:
+        """Take what the auction would find, unless something newer is known."""
+        if number > self._numbers[INDICATIVE]:
+            self._numbers[INDICATIVE] = number
+            self.indicative = indicative
 
     def _take_trades(self, trades: Trades) -> None:
         """Note the last trade. What comes twice or late changes nothing: numbers only rise."""
@@ -251,8 +288,8 @@ class BookBuilder:
         self._note_trade(trades.prints[-1] if trades.prints else None)
 
     def _take_heartbeat(self, heartbeat: Heartbeat) -> None:
-        last = heartbeat.numbers.get((DEPTH, self.instrument), 0)
-        self._last_known = max(self._last_known, last)
+        for kind in self._last_known:
+            self._note_known(kind, heartbeat.numbers.get((kind, self.instrument), 0))
         if self._is_whole() and heartbeat.sequence > self.sequence:
             self.sequence = heartbeat.sequence
             self.time = heartbeat.time
@@ -276,15 +313,17 @@ class BookBuilder:
                 self._forget(refresh.run)
             return
         self._asked_at = None
+        self._take_status(refresh.status_number, refresh.status)
+        self._take_indicative(refresh.indicative_number, refresh.indicative)
         if refresh.number <= self.number:
             return
         self._halves = empty_halves()
         for level in refresh.levels:
             self._halves[level.side].put(level)
-        self.number = refresh.number
+        self._numbers[DEPTH] = refresh.number
         self.sequence = refresh.sequence
         self.time = refresh.time
-        self._last_known = max(self._last_known, refresh.number)
+        self._note_known(DEPTH, refresh.number)
         self._kept = {at: depth for at, depth in self._kept.items() if at > refresh.number}
         self._catch_up()
         if self._trades_number is None:
@@ -299,7 +338,7 @@ class BookBuilder:
     def _apply(self, depth: Depth) -> None:
         for update in depth.levels:
             self._halves[update.side].put(update)
-        self.number = depth.number
+        self._numbers[DEPTH] = depth.number
         self.sequence = depth.sequence
         self.time = depth.time
 

@@ -4,7 +4,8 @@ A topic is one kind of message about one instrument: its first five bytes, so th
 subscribes to what it wants by prefix. Then comes the rest of the header, then `count` records:
 
     byte  field       bytes
-       0  kind            1   T trades, D depth (price levels, L2), H heartbeat, R refresh
+       0  kind            1   T trades, S status, I indicative, D depth (price levels, L2),
+                              H heartbeat, R refresh
        1  instrument      4   the instrument's number; in a heartbeat -1
        5  version         1   `VERSION`; a reader refuses any other
        6  --              2   unused, zero, here and below
@@ -15,13 +16,27 @@ subscribes to what it wants by prefix. Then comes the rest of the header, then `
       40  count           8   records that follow
 
     T     48 + 40 n   trade prints: trade 8, sequence 8, price 8, quantity 8, taker side 1, -- 7
+    S     48 + 32 n   changes: reference price 8, sequence 8, time 8, phase 1, cause 1, -- 6
+    I     48 + 32     what the auction would find now: price 8, volume 8, surplus 8, side 1, -- 7
     D     48 + 24 n   level updates: price 8, quantity 8, orders 4, side 1, -- 3
     H     48 + 16 n   last numbers of topics: kind 1, instrument 4, -- 3, number 8
     R     48          the trades topic's last number 8
           56          the last trade print 40; its trade is 0 where there has been none
-          96 + 24 n   the whole book as level updates: bids best first, then asks best first
+          96          the status topic's last number 8
+         104          the status now, as a change 32
+         136          the indicative topic's last number 8
+         144          what the auction would find now 32
+         176 + 24 n   the whole book as level updates: bids best first, then asks best first
 
-A level update gives a level's new total, never a difference; quantity 0: the level is gone.
+A level update gives a level's new total, never a difference; quantity 0: the level is gone. A message's
+updates belong together, those of levels that are gone first. In a call the best bid may lie above the
+best ask. Icebergs show a slice; parked stops and market orders that wait for an auction are no levels.
+A trade's taker side is 0 (buy), 1 (sell), or 2 in an auction, where nobody takes.
+A change says what holds from then on: the phase (0 closed, 1 pre-open, 2 no-cancel, 3 auction,
+4 continuous, 5 halted), the reference price (0: none), and the reject reason of the collar that caused
+it, or 0. Of what held when this run began, sequence, time and cause are 0.
+An indicative price has its volume, and the surplus with the side that has more, 0 where neither has.
+All of it is 0 where the auction would find nothing, and outside of calls.
 A heartbeat names every topic that has had a message in this run; of a topic that it does not name,
 the last number is 0. Prices are in hao per lot, quantities in lots, side 0 buys and 1 sells.
 
@@ -36,14 +51,19 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-VERSION = 1
+VERSION = 2
 """Version of the layout. A message that cannot be read as before gets another number."""
 
 TRADES = b"T"
+STATUS = b"S"
+INDICATIVE = b"I"
 DEPTH = b"D"
 HEARTBEAT = b"H"
 REFRESH = b"R"
 ASK = b"A"
+
+NO_TAKER = 2
+"""The taker's side of a trade in an auction, where both orders have rested."""
 
 EVERY_INSTRUMENT = -1
 """What stands for the instrument in a heartbeat."""
@@ -76,6 +96,25 @@ TRADE_PRINT_FIELDS: tuple[Field, ...] = (
 )
 """One trade, 40 bytes. `trade` rises over all runs; `sequence` is that of the taker's command."""
 
+STATUS_CHANGE_FIELDS: tuple[Field, ...] = (
+    ("reference", "q"),
+    ("sequence", "q"),
+    ("time", "q"),
+    ("phase", "B"),
+    ("cause", "B"),
+    ("unused", "6x"),
+)
+"""One change of what a market is doing, 32 bytes."""
+
+INDICATIVE_PRICE_FIELDS: tuple[Field, ...] = (
+    ("price", "q"),
+    ("volume", "q"),
+    ("surplus", "q"),
+    ("side", "B"),
+    ("unused", "7x"),
+)
+"""What an auction would find, 32 bytes."""
+
 LEVEL_UPDATE_FIELDS: tuple[Field, ...] = (
     ("price", "q"),
     ("quantity", "q"),
@@ -103,13 +142,38 @@ ASK_FIELDS: tuple[Field, ...] = (
 
 
 class TradePrint(NamedTuple):
-    """A trade: price in hao per lot, quantity in lots; the taker's side is 0 (buy) or 1 (sell)."""
+    """A trade: price in hao per lot, quantity in lots; the taker's side: 0 (buy), 1 (sell) or `NO_TAKER`."""
 
     trade: int
     sequence: int
     price: int
     quantity: int
     taker_side: int
+
+
+class StatusChange(NamedTuple):
+    """What a market is doing from now on: its phase, and its reference price in hao, 0 for none.
+
+    `cause` is a `RejectReason`: of the collar that interrupted trading, else 0.
+    """
+
+    reference: int
+    sequence: int
+    time: int
+    phase: int
+    cause: int
+
+
+class IndicativePrice(NamedTuple):
+    """What the auction would find now: price in hao per lot, volume and surplus in lots, whose surplus.
+
+    All 0 where it would find nothing, and outside of calls.
+    """
+
+    price: int
+    volume: int
+    surplus: int
+    side: int
 
 
 class LevelUpdate(NamedTuple):
@@ -130,6 +194,28 @@ class Trades(NamedTuple):
     sequence: int
     time: int
     prints: tuple[TradePrint, ...]
+
+
+class Status(NamedTuple):
+    """What one frame of the journal changed about an instrument's market; the last change holds."""
+
+    instrument: int
+    run: int
+    number: int
+    sequence: int
+    time: int
+    changes: tuple[StatusChange, ...]
+
+
+class Indicative(NamedTuple):
+    """What an instrument's auction would find after one frame of the journal."""
+
+    instrument: int
+    run: int
+    number: int
+    sequence: int
+    time: int
+    indicative: IndicativePrice
 
 
 class Depth(NamedTuple):
@@ -154,7 +240,7 @@ class Heartbeat(NamedTuple):
 
 
 class Refresh(NamedTuple):
-    """The whole book of one instrument as of message `number` of its depth topic."""
+    """The whole book of one instrument as of message `number` of its depth topic, and what else holds now."""
 
     instrument: int
     run: int
@@ -163,10 +249,14 @@ class Refresh(NamedTuple):
     time: int
     trades_number: int
     last_trade: TradePrint | None
+    status_number: int
+    status: StatusChange
+    indicative_number: int
+    indicative: IndicativePrice
     levels: tuple[LevelUpdate, ...]
 
 
-Message = Trades | Depth | Heartbeat | Refresh
+Message = Trades | Status | Indicative | Depth | Heartbeat | Refresh
 
 
 class UnreadableError(ValueError):
@@ -180,13 +270,18 @@ def packer(fields: tuple[Field, ...]) -> struct.Struct:
 
 HEADER = packer(HEADER_FIELDS)
 TRADE_PRINT = packer(TRADE_PRINT_FIELDS)
+STATUS_CHANGE = packer(STATUS_CHANGE_FIELDS)
+INDICATIVE_PRICE = packer(INDICATIVE_PRICE_FIELDS)
 LEVEL_UPDATE = packer(LEVEL_UPDATE_FIELDS)
 TOPIC_NUMBER = packer(TOPIC_NUMBER_FIELDS)
 _ASK = packer(ASK_FIELDS)
 _TOPIC = struct.Struct("<ci")
-TRADES_NUMBER = struct.Struct("<q")
-_LEVELS_AT = HEADER.size + TRADES_NUMBER.size + TRADE_PRINT.size
-"""Where the levels of a refresh begin."""
+LAST_NUMBER = struct.Struct("<q")
+_LAST_TRADE_AT = HEADER.size + LAST_NUMBER.size
+_STATUS_AT = _LAST_TRADE_AT + TRADE_PRINT.size + LAST_NUMBER.size
+_INDICATIVE_AT = _STATUS_AT + STATUS_CHANGE.size + LAST_NUMBER.size
+_LEVELS_AT = _INDICATIVE_AT + INDICATIVE_PRICE.size
+"""Where the parts of a refresh begin; in front of each but the levels its topic's last number."""
 
 
 def topic(kind: bytes, instrument: int = EVERY_INSTRUMENT) -> bytes:
@@ -230,16 +325,42 @@ def read(frame: bytes) -> Message:
         rows = _records(frame, HEADER.size, count, TRADE_PRINT)
         prints = tuple(map(TradePrint._make, TRADE_PRINT.iter_unpack(rows)))
         return Trades(instrument, run, number, sequence, time, prints)
+    if kind == STATUS:
+        rows = _records(frame, HEADER.size, count, STATUS_CHANGE)
+        changes = tuple(map(StatusChange._make, STATUS_CHANGE.iter_unpack(rows)))
+        if not changes:
+            message = "a status message tells at least one change"
+            raise UnreadableError(message)
+        return Status(instrument, run, number, sequence, time, changes)
+    if kind == INDICATIVE:
+        row = _records(frame, HEADER.size, 1, INDICATIVE_PRICE)
+        found = IndicativePrice._make(INDICATIVE_PRICE.unpack(row))
+        return Indicative(instrument, run, number, sequence, time, found)
     if kind == HEARTBEAT:
         rows = _records(frame, HEADER.size, count, TOPIC_NUMBER)
         numbers = {(sort, at): last for sort, at, last in TOPIC_NUMBER.iter_unpack(rows)}
         return Heartbeat(run, number, sequence, time, numbers)
     if kind == REFRESH:
         levels = _levels(_records(frame, _LEVELS_AT, count, LEVEL_UPDATE))
-        (trades_number,) = TRADES_NUMBER.unpack_from(frame, HEADER.size)
-        last = TradePrint._make(TRADE_PRINT.unpack_from(frame, HEADER.size + TRADES_NUMBER.size))
-        last_trade = last if last.trade else None
-        return Refresh(instrument, run, number, sequence, time, trades_number, last_trade, levels)
+        trades_number, status_number, indicative_number = (
+            LAST_NUMBER.unpack_from(frame, at - LAST_NUMBER.size)[0]
+            for at in (_LAST_TRADE_AT, _STATUS_AT, _INDICATIVE_AT)
+        )
+        last = TradePrint._make(TRADE_PRINT.unpack_from(frame, _LAST_TRADE_AT))
+        return Refresh(
+            instrument,
+            run,
+            number,
+            sequence,
+            time,
+            trades_number,
+            last if last.trade else None,
+            status_number,
+            StatusChange._make(STATUS_CHANGE.unpack_from(frame, _STATUS_AT)),
+            indicative_number,
+            IndicativePrice._make(INDICATIVE_PRICE.unpack_from(frame, _INDICATIVE_AT)),
+            levels,
+        )
     message = f"a message of kind {kind!r}, which version {VERSION} of the feed does not have"
     raise UnreadableError(message)
 

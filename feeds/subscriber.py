@@ -25,7 +25,9 @@ from feeds.builder import Books
 from feeds.messages import (
     DEPTH,
     HEARTBEAT,
+    INDICATIVE,
     MESSAGE_BYTES_MAX,
+    STATUS,
     TRADES,
     Message,
     read,
@@ -93,9 +95,9 @@ class Subscriber:
         self._poller.register(self._refreshes, zmq.POLLIN)
 
     def follow(self, instrument: int) -> None:
-        """Subscribe to one more instrument's trades and depth, and keep its book."""
+        """Subscribe to all that is told of one more instrument, and keep its book."""
         self.books.add(instrument)
-        for kind in (TRADES, DEPTH):
+        for kind in (TRADES, STATUS, INDICATIVE, DEPTH):
             self._updates.subscribe(topic(kind, instrument))
 
     def poll(self, timeout_ms: int) -> list[Message]:

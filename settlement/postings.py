@@ -12,13 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from matching.vocabulary import EventKind, Side
+from matching.vocabulary import EventKind, Phase, Side
 from settlement.layout import HOUSE, MONEY, NO_PROGRAMME, client_ids
 from settlement.rows import Posting
 
 Columns = dict[str, np.ndarray]
 """One table's new rows: an array a column, all of one length."""
 
+NO_TAKER = 2
+"""The taker's side of a trade in an auction, where both orders have rested."""
 
 _STANDING = {"state": "state", "filled_quantity": "filled", "gross": "gross", "subsidy": "paid"}
 """An order's columns that change, and the fields of effects, also with maker_, that tell them. Its
@@ -58,10 +60,14 @@ class OrderColumns(NamedTuple):
 
 
 def trade_columns(events: np.ndarray, effects: np.ndarray) -> Columns:
-    """Return the trades among the events, told by buyer and seller instead of taker and maker."""
+    """Return the trades among the events, told by buyer and seller instead of taker and maker.
+
+    An auction's trades tell the buy in the taker's place.
+    """
     rows = np.flatnonzero(events["kind"] == EventKind.TRADED)
-    taker_side = events["side"][rows]
-    bought = taker_side == Side.BUY
+    side = events["side"][rows]
+    bought = side == Side.BUY
+    in_auction = events["phase"][rows] == Phase.AUCTION
     order, maker_order = events["order"][rows], events["maker_order"][rows]
     member, maker_member = effects["member"][rows], effects["maker_member"][rows]
     fee, maker_fee = effects["fee"][rows], effects["maker_fee"][rows]
@@ -73,7 +79,8 @@ def trade_columns(events: np.ndarray, effects: np.ndarray) -> Columns:
         "instrument": events["instrument"][rows],
         "price": events["price"][rows],
         "quantity": events["quantity"][rows],
-        "taker_side": taker_side,
+        "taker_side": np.where(in_auction, np.uint8(NO_TAKER), side),
+        "phase": np.where(in_auction, np.uint8(Phase.AUCTION), np.uint8(Phase.CONTINUOUS)),
         "buy_order": np.where(bought, order, maker_order),
         "sell_order": np.where(bought, maker_order, order),
         "buyer": np.where(bought, member, maker_member),

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from matching.reference import Event
-from matching.vocabulary import EventKind, OrderState, RejectReason, Side, TimeInForce
+from matching.vocabulary import EventKind, OrderState, Phase, RejectReason, Side, TimeInForce
 from settlement.layout import MONEY, NO_PROGRAMME
 from settlement.reference_orders import (
     Asked,
@@ -168,12 +168,12 @@ class ReferenceLedger:
     # --- what the book's events mean -----------------------------------------------------------
 
     def settle(self, event: Event) -> Effect:
-        """Settle one event of the book: an acceptance, a trade, lots that go, or an end with lots open."""
+        """Settle one event of an order: an acceptance, a trade, lots that go, or an end with lots open."""
         order = self.open[event.order]
         if event.kind == EventKind.ACCEPTED:
             return Effect(order.part(), subsidy=order.reserved)
         if event.kind == EventKind.TRADED:
-            return self.trade(order, self.open[event.maker_order], event.price, event.quantity)
+            return self.trade(order, self.open[event.maker_order], event)
         if event.kind == EventKind.REDUCED:
             self.reduce(order, event.quantity)
             return Effect(order.part())
@@ -181,19 +181,27 @@ class ReferenceLedger:
         self.end(order, OrderState.CANCELLED if is_cancel else OrderState.EXPIRED)
         return Effect(order.part())
 
-    def trade(self, taker: Order, maker: Order, price: int, quantity: int) -> Effect:
-        """Let the buyer pay and the seller earn; the programme pays its part, the house gets the fees."""
+    def trade(self, taker: Order, maker: Order, event: Event) -> Effect:
+        """Let the buyer pay and the seller earn; the programme pays its part, the house gets the fees.
+
+        In an auction both orders have rested: the event tells the buy in the taker's place, and both are
+        charged as makers.
+        """
         buy, sell = (taker, maker) if taker.asked.side == Side.BUY else (maker, taker)
-        amount = price * quantity
+        quantity = event.quantity
+        amount = event.price * quantity
         self.entries += 1
         self.trades += 1
-        taker.taker_gross += amount
+        if event.phase == Phase.AUCTION:
+            taker.maker_gross += amount
+        else:
+            taker.taker_gross += amount
         maker.maker_gross += amount
         fees = {order.id: self.charge(order) for order in (taker, maker)}
         for order in (taker, maker):
             order.filled += quantity
             self.members[order.asked.member].turnover += amount
-        subsidy = self.pay(buy, price, quantity)
+        subsidy = self.pay(buy, event.price, quantity)
         self.take_held(sell, quantity)
         self.money_of(sell).available += amount - fees[sell.id]
         self.take_held(buy, amount + fees[buy.id] - subsidy)

@@ -1,8 +1,16 @@
-"""What acts bring to the store beside trades: members, instruments, programmes, and their postings."""
+"""What acts bring to the store beside trades: members, instruments, programmes, phases, fixings, postings."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal
+
 import msgspec
+
+if TYPE_CHECKING:
+    from datetime import date
+
+Cause = Literal["", "static_collar", "dynamic_collar"]
+Rung = Literal["closing_auction", "last_half_hour", "quotes", "carried"]
 
 
 class MemberRow(msgspec.Struct, frozen=True):
@@ -37,6 +45,7 @@ class InstrumentRow(msgspec.Struct, frozen=True):
     weight_output: int
     milli_pflops: int
     state: str
+    mode: str
     source: str
     source_version: str
     source_date: str
@@ -69,9 +78,54 @@ class Posting(msgspec.Struct, frozen=True):
     reason: str
 
 
+class PhaseRow(msgspec.Struct, frozen=True):
+    """A change of an instrument's phase, by an act (`who` and `why`) or, without one, by a collar (`cause`).
+
+    `instrument` is its number, `phase` its phase from now on, in words; `reference` its reference price
+    now, in hao, 0: none. Listing an instrument tells its first phase.
+    """
+
+    sequence: int
+    time: int
+    instrument: int
+    phase: str
+    reference: int
+    cause: Cause
+    who: str
+    why: str
+
+
+class FixingRow(msgspec.Struct, frozen=True):
+    """The price of one instrument for one day, and what it rests on. Prices in hao, quantities in lots.
+
+    `instrument` is its number. The inputs of a rung are None where it was not tried or had none. `trades`
+    and `quantity` count all trades of the last half hour; where they are enough, `median` is their
+    lot-weighted median price, and `outliers` says how many of the trades were left out. `carried_from` is
+    the day of the fixing before, carried itself or not; None if the list price stands in for it.
+    """
+
+    day: date
+    instrument: int
+    sequence: int
+    time: int
+    price: int
+    rung: Rung
+    stale: bool
+    auction_quantity: int | None
+    trades: int | None
+    quantity: int | None
+    outliers: int | None
+    median: int | None
+    bid: int | None
+    ask: int | None
+    carried_from: date | None
+
+
 class Happened(msgspec.Struct, frozen=True):
     """What the acts of one batch bring to the store."""
 
     members: tuple[MemberRow, ...] = ()
     instruments: tuple[InstrumentRow, ...] = ()
     postings: tuple[Posting, ...] = ()
+    phases: tuple[PhaseRow, ...] = ()
+    fixings: tuple[FixingRow, ...] = ()

@@ -32,7 +32,7 @@ from settlement.postings import (
     refusal_columns,
     trade_columns,
 )
-from settlement.rows import Happened, InstrumentRow, MemberRow, ProgrammeRow
+from settlement.rows import FixingRow, Happened, InstrumentRow, MemberRow, PhaseRow, ProgrammeRow
 
 CHECKPOINT_THRESHOLD = "64MB"
 """How large the write-ahead log grows before it is folded into the file. Commits wait meanwhile: at
@@ -44,6 +44,27 @@ MEMORY_LIMIT = "1GB"
 _REASON_NAMES = {reason.value: reason.name.lower() for reason in RejectReason}
 _REASONS = pa.array([_REASON_NAMES.get(code, str(code)) for code in range(256)])
 """The words for reject reasons, each at the place of its code."""
+
+_FIXINGS = pa.schema(
+    {
+        "day": pa.date32(),
+        "instrument": pa.int32(),
+        "sequence": pa.int64(),
+        "time": pa.timestamp("us"),
+        "price": pa.int64(),
+        "rung": pa.string(),
+        "stale": pa.bool_(),
+        "auction_quantity": pa.int64(),
+        "trades": pa.int64(),
+        "quantity": pa.int64(),
+        "outliers": pa.int64(),
+        "median": pa.int64(),
+        "bid": pa.int64(),
+        "ask": pa.int64(),
+        "carried_from": pa.date32(),
+    }
+)
+"""The types of fixings' columns: of one that holds nothing yet, Arrow could not tell."""
 
 _NS_PER_US = 1000
 _US_PER_MINUTE = 60_000_000
@@ -188,9 +209,7 @@ class Store:
         Raises AssertionError if any of it was added before: frames come once, in their order.
         """
         assert len(events) == len(effects), f"{len(events)} events, {len(effects)} effects"
-        sequences = [row.sequence for row in happened.members]
-        sequences += [row.sequence for row in happened.instruments]
-        sequences += [row.sequence for row in happened.postings]
+        sequences = [row.sequence for rows in msgspec.structs.astuple(happened) for row in rows]
         acts = len(sequences)
         if len(effects):
             sequences += [int(effects["sequence"][0]), int(effects["sequence"][-1])]
@@ -305,15 +324,19 @@ class Store:
         yield "subsidy_legs", _arrow(leg_columns(trades))
 
     def _act_tables(self, programmes: Mapping[int, ProgrammeRow]) -> Iterator[tuple[str, pa.Table]]:
-        """Yield what acts brought: members and instruments as they now stand, and postings."""
+        """Yield what acts brought: members and instruments as they now stand, phases, fixings, postings."""
         if not self._happened:
             return
         members = [row for happened in self._happened for row in happened.members]
         instruments = [row for happened in self._happened for row in happened.instruments]
+        phases = [row for happened in self._happened for row in happened.phases]
+        fixings = [row for happened in self._happened for row in happened.fixings]
         postings = [row for happened in self._happened for row in happened.postings]
         numbers = {row.programme: number for number, row in programmes.items()}
         yield "members", _rows_table(members, MemberRow)
         yield "instruments", _rows_table(instruments, InstrumentRow)
+        yield "phases", _rows_table(phases, PhaseRow)
+        yield "fixings", _rows_table(fixings, FixingRow, _FIXINGS)
         yield "act_postings", _arrow(act_postings(postings, numbers))
 
 
@@ -365,10 +388,12 @@ def _name_tables(names: Mapping[str, Mapping[int, str]]) -> Iterator[tuple[str, 
         yield name, pa.table({"number": list(texts.keys()), column: list(texts.values())})
 
 
-def _rows_table(rows: Sequence[Any], kind: type[msgspec.Struct]) -> pa.Table:
-    """Return rows of one kind as a table; what they call index is a number there."""
+def _rows_table(rows: Sequence[Any], kind: type[msgspec.Struct], schema: pa.Schema | None = None) -> pa.Table:
+    """Return rows of one kind as a table; what they call index is a number there, and time a timestamp."""
     columns = {name: [getattr(row, name) for row in rows] for name in kind.__struct_fields__}
-    return pa.table({"number" if name == "index" else name: c for name, c in columns.items()})
+    if "time" in columns:
+        columns["time"] = _timestamps(np.array(columns["time"], np.int64))
+    return pa.table({"number" if name == "index" else name: c for name, c in columns.items()}, schema)
 
 
 def _copy(rows: np.ndarray, place: np.ndarray) -> None:
@@ -381,9 +406,13 @@ def _arrow(columns: Columns) -> pa.Table:
     return pa.table({name: _arrow_column(name, rows) for name, rows in columns.items()})
 
 
+def _timestamps(times: np.ndarray) -> pa.Array:
+    return pa.array((times // _NS_PER_US).view("datetime64[us]"))
+
+
 def _arrow_column(name: str, rows: np.ndarray) -> pa.Array:
     if name == "time":
-        return pa.array((rows // _NS_PER_US).view("datetime64[us]"))
+        return _timestamps(rows)
     if rows.dtype.kind == "S":
         return _text(rows)
     if name == "reason" and rows.dtype == np.uint8:

@@ -107,7 +107,7 @@ def laws_broken(engine: Engine) -> list[str]:
         if sum(states) != row.budget or min(states) < 0:
             wrong.append(f"programme {row.programme}: {states} is not the budget {row.budget}")
     used = slice(0, int(book.counts[0]["orders_used"]))
-    is_open = book.orders[used]["leaves"] > 0  # resting or parked
+    is_open = book.orders[used]["leaves"] > 0  # resting, parked or waiting
     orders, stakes = book.orders[used][is_open], ledger.stakes[used][is_open]
     needed = needed_by(orders, open_lots_of(book, orders), stakes)
     wrong += [

@@ -1,4 +1,4 @@
-"""The feed's process: a follower that publishes trades and price levels, and answers refreshes."""
+"""The feed's process: a follower that publishes trades, phases and price levels, and answers refreshes."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:
     commits = commit_subscriber(context, endpoints.commits)
     for _ in follower.advance(first_commit(commits, stop)):
         pass
-    publisher = Publisher(time.time_ns(), follower.engine.sequence, follower.engine.time)
+    engine = follower.engine
+    publisher = Publisher(time.time_ns(), engine.sequence, engine.time, engine.core.book)
     # Only now are the members' keys known; who is turned away once does not try again.
     bound = Endpoints(feed=bind(public, endpoints.feed), refresh=bind(refresh, endpoints.refresh))
-    report_ready(bound, sequence=follower.engine.sequence)
+    report_ready(bound, sequence=engine.sequence)
     poller = zmq.Poller()
     poller.register(commits, zmq.POLLIN)
     poller.register(refresh, zmq.POLLIN)

@@ -8,7 +8,8 @@ comment on column trades.instrument is 'What was traded, as in instruments.';
 comment on column trades.price is 'Hao per lot (1 hao = 0.0001 yuan).';
 comment on column trades.quantity is 'Lots.';
 comment on column trades.amount is 'Price x quantity, in hao, before fees and subsidy.';
-comment on column trades.taker_side is 'Side of the order that arrived: buy or sell.';
+comment on column trades.taker_side is
+    'Side of the order that arrived: buy or sell; null in an auction, where both have rested.';
 comment on column trades.buy_order is 'The buyer''s order, as in orders.';
 comment on column trades.sell_order is 'The seller''s order, as in orders.';
 comment on column trades.buyer is 'The member that bought.';
@@ -17,7 +18,8 @@ comment on column trades.buyer_fee is 'Hao that the buyer paid to the house on t
 comment on column trades.seller_fee is 'Hao that the house took out of the seller''s proceeds.';
 comment on column trades.subsidy is
     'Hao of the amount that the buyer''s programme paid at this trade; 0 if none.';
-comment on column trades.phase is 'The market''s phase when it happened: continuous.';
+comment on column trades.phase is
+    'How the orders met: continuous, as one arrived, or auction, all at one price.';
 comment on column trades.programme is
     'The programme that the buyer''s order names; null if none. The lots are then restricted.';
 comment on column trades.entry is 'The ledger entry that moved money and credits, as in postings.';
@@ -60,7 +62,8 @@ comment on column executions.quantity is 'Lots.';
 comment on column executions.fee is 'Hao that this side paid to the house.';
 comment on column executions.subsidy is
     'Hao that the programme paid for this side; 0 for a seller.';
-comment on column executions.maker is 'Whether the order rested; false if it arrived.';
+comment on column executions.maker is
+    'Whether the order rested, as both do in an auction; false if it arrived.';
 
 comment on view refusals is 'Every command that was refused, and why.';
 comment on column refusals.sequence is 'Number of the refused command, in the journal.';
@@ -131,7 +134,8 @@ comment on column instruments.weight_cached is 'Weight of a cached input token, 
 comment on column instruments.weight_output is 'Weight of an output token, per mille.';
 comment on column instruments.milli_pflops is
     'FP16 equivalent of one card, in thousandths of a PFLOPS; 0 unless compute.';
-comment on column instruments.state is 'proposed, listed, suspended, cancel-only or retired.';
+comment on column instruments.state is 'proposed, listed, suspended, cancel_only or retired.';
+comment on column instruments.mode is 'How it may be traded: continuous, call or listing.';
 comment on column instruments.source is 'Where the list price comes from.';
 comment on column instruments.source_version is 'Version of the source.';
 comment on column instruments.source_date is 'Date of the source.';
@@ -149,6 +153,44 @@ comment on column bars_1m.amount is 'Sum of price x quantity, hao.';
 comment on column bars_1m.trades is 'Number of trades.';
 comment on column bars_1m.subsidised_volume is
     'Lots of the trades of which a programme paid a part.';
+
+comment on view phases is 'Every change of an instrument''s phase or reference price by a phase command, and its first phase.';
+comment on column phases.sequence is 'Number of the command that changed it, in the journal.';
+comment on column phases.time is 'When the command was sequenced, UTC, to the microsecond.';
+comment on column phases.instrument is 'Whose phase it is, as in instruments.';
+comment on column phases.phase is
+    'The phase from then on: closed, pre_open, no_cancel, auction, continuous or halted.';
+comment on column phases.reference is 'The reference price from then on, hao per lot; null if none.';
+comment on column phases.cause is
+    'static_collar or dynamic_collar, if a breach of it interrupted trading; else null.';
+comment on column phases.who is
+    'Who changed it: an operator, or CALENDAR; null where a collar did.';
+comment on column phases.why is 'The reason that was given; null where a collar did it.';
+
+comment on view fixings is 'The daily prices: one of each listed instrument and trading day, and what it rests on.';
+comment on column fixings.day is 'The trading day.';
+comment on column fixings.instrument is 'Whose price it is, as in instruments.';
+comment on column fixings.sequence is 'Number of the command that fixed it, in the journal.';
+comment on column fixings.time is 'When the command was sequenced, UTC, to the microsecond.';
+comment on column fixings.price is 'The fixing, hao per lot: the reference price from then on.';
+comment on column fixings.rung is
+    'What it rests on: closing_auction, last_half_hour, quotes or carried.';
+comment on column fixings.stale is 'Whether nothing of the day supports it: it is carried.';
+comment on column fixings.auction_quantity is
+    'Lots that traded in the fixing call''s auction; null if none did.';
+comment on column fixings.trades is
+    'Trades of the half hour before the fixing call; null if not asked for, or none.';
+comment on column fixings.quantity is 'Lots of those trades, outliers too.';
+comment on column fixings.outliers is
+    'How many of those trades were left out: further than 10 % from the median.';
+comment on column fixings.median is
+    'Their lot-weighted median, hao per lot: at or below it at least half of the lots were traded.';
+comment on column fixings.bid is
+    'Best bid at the fixing, hao per lot; null if not asked for, or none.';
+comment on column fixings.ask is
+    'Best ask at the fixing, hao per lot; null if not asked for, or none.';
+comment on column fixings.carried_from is
+    'The day whose fixing is carried on; null if none is, or if it is the list price.';
 
 comment on view watermark is 'How far the journal has been folded into these tables; one row.';
 comment on column watermark.sequence is 'The last command that they contain.';

@@ -54,4 +54,8 @@ create view firm.instruments as select * from main.instruments;
 
 create view firm.bars_1m as select * from main.bars_1m;
 
+create view firm.phases as select * from main.phases;
+
+create view firm.fixings as select * from main.fixings;
+
 create view firm.watermark as select * from main.watermark;

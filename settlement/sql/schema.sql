@@ -7,6 +7,8 @@ create schema base;
 -- The words of matching/vocabulary.py, each at the place of its code. Codes are written as they
 -- come and turned into words by the views: enum columns cost 24 ns a value more to write.
 create macro base.side_word(code) as (['buy', 'sell'])[code + 1];
+create macro base.phase_word(code) as
+(['closed', 'pre_open', 'no_cancel', 'auction', 'continuous', 'halted'])[code + 1];
 create macro base.type_word(code) as
 (['limit', 'market', 'stop', 'stop_limit', 'trailing_stop'])[code + 1];
 create macro base.time_in_force_word(code) as (['gtc', 'gtd', 'day', 'ioc', 'fok'])[code + 1];
@@ -23,11 +25,12 @@ create table base.watermark (
 );
 insert into base.watermark values (0, 0, 0, 0, ''::blob, 0, timestamp '1970-01-01');
 
+-- taker_side 2 is none: in an auction both orders have rested.
 create table base.trades (
     trade bigint, entry bigint, sequence bigint, time timestamp, instrument integer,
-    price bigint, quantity bigint, taker_side utinyint, buy_order bigint, sell_order bigint,
-    buyer integer, seller integer, buyer_fee bigint, seller_fee bigint, subsidy bigint,
-    programme integer
+    price bigint, quantity bigint, taker_side utinyint, phase utinyint,
+    buy_order bigint, sell_order bigint, buyer integer, seller integer,
+    buyer_fee bigint, seller_fee bigint, subsidy bigint, programme integer
 );
 
 -- An order as it entered, and how it stood at the end of the flush that brought it.
@@ -90,8 +93,20 @@ create table base.instruments (
     number integer, sequence bigint, instrument varchar, name varchar, kind varchar,
     provider varchar, domestic boolean, filed boolean, region varchar, tier varchar, tick bigint,
     list_price bigint, weight_input bigint, weight_cached bigint, weight_output bigint,
-    milli_pflops bigint, state varchar, source varchar, source_version varchar,
+    milli_pflops bigint, state varchar, mode varchar, source varchar, source_version varchar,
     source_date varchar
+);
+
+-- reference 0 is none; cause, who and why are empty where there is none.
+create table base.phases (
+    sequence bigint, time timestamp, instrument integer, phase varchar, reference bigint,
+    cause varchar, who varchar, why varchar
+);
+
+create table base.fixings (
+    day date, instrument integer, sequence bigint, time timestamp, price bigint, rung varchar,
+    stale boolean, auction_quantity bigint, trades bigint, quantity bigint, outliers bigint,
+    median bigint, bid bigint, ask bigint, carried_from date
 );
 
 -- Bars of the minutes that are over; the last trade's minute is still open, see the view bars_1m.

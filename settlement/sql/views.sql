@@ -17,7 +17,7 @@ select
     t.buyer_fee,
     t.seller_fee,
     t.subsidy,
-    'continuous' as phase,
+    base.phase_word(t.phase) as phase,
     p.programme,
     t.entry
 from base.trades as t
@@ -71,13 +71,13 @@ with sides as (
     select
         2 * trade - 1 as execution, trade, buy_order as "order", sequence, time, buyer as member,
         instrument, 'buy' as side, price, quantity, buyer_fee as fee, subsidy,
-        taker_side = 1 as maker
+        taker_side <> 0 as maker
     from base.trades
     union all
     select
         2 * trade as execution, trade, sell_order as "order", sequence, time, seller as member,
         instrument, 'sell' as side, price, quantity, seller_fee as fee, 0::bigint as subsidy,
-        taker_side = 0 as maker
+        taker_side <> 1 as maker
     from base.trades
 )
 
@@ -132,7 +132,7 @@ qualify row_number() over (partition by number order by rowid desc) = 1;
 create view instruments as
 select
     instrument, name, kind, provider, domestic, filed, region, tier, tick, list_price,
-    weight_input, weight_cached, weight_output, milli_pflops, state, source, source_version,
+    weight_input, weight_cached, weight_output, milli_pflops, state, mode, source, source_version,
     source_date, sequence
 from base.instruments
 qualify row_number() over (partition by number order by rowid desc) = 1;
@@ -166,6 +166,26 @@ select
     b.subsidised_volume
 from bars as b
 left join base.instrument_names as i on i.number = b.instrument;
+
+create view phases as
+select
+    p.sequence,
+    p.time,
+    i.instrument,
+    p.phase,
+    nullif(p.reference, 0) as reference,
+    nullif(p.cause, '') as cause,
+    nullif(p.who, '') as who,
+    nullif(p.why, '') as why
+from base.phases as p
+left join base.instrument_names as i on i.number = p.instrument;
+
+create view fixings as
+select
+    f.day, i.instrument, f.sequence, f.time, f.price, f.rung, f.stale, f.auction_quantity, f.trades,
+    f.quantity, f.outliers, f.median, f.bid, f.ask, f.carried_from
+from base.fixings as f
+left join base.instrument_names as i on i.number = f.instrument;
 
 create view watermark as
 select

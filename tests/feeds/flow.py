@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from feeds.builder import BookBuilder, State
-from feeds.messages import Depth, Message, Refresh, read
+from feeds.messages import Depth, IndicativePrice, Message, Refresh, read
 from feeds.publisher import Publisher
 from matching.batch import match
 from matching.flow import random_flow
 from matching.layout import COMMAND, EVENT, Book, empty_book
+from matching.permissions import CALLS
 from matching.view import depth_of
-from matching.vocabulary import EVERY, CommandKind, EventKind, Side, TimeInForce
+from matching.vocabulary import EVERY, CommandKind, EventKind, OrderType, Phase, Side, TimeInForce
 
 TICKS = (1, 1, 10, 500)
 SECOND = 1_000_000_000
@@ -75,8 +76,26 @@ def end_day() -> np.ndarray:
     return command
 
 
+def phase(becomes: Phase, instrument: int = 0, reference: int = 0) -> np.ndarray:
+    command = np.zeros(1, COMMAND)
+    command["kind"] = CommandKind.PHASE
+    command["phase"] = becomes
+    command["instrument"] = instrument
+    command["price"] = reference
+    return command
+
+
+def call(book: Book, instrument: int, *, reference: int = 0, price: int, volume: int, surplus: int) -> None:
+    """Let an instrument be in a call, and its book have told what the auction would find."""
+    market = book.markets[instrument]
+    market["phase"], market["reference"] = Phase.PRE_OPEN, reference
+    market["indicative_price"] = price
+    market["indicative_volume"], market["indicative_surplus"] = volume, surplus
+    book.counts["calls"] = 1
+
+
 class Flow:
-    """Random commands that keep several books busy: all that a member can do, and some mistakes."""
+    """Random commands that keep several books busy: all that a member can do, calls, and some mistakes."""
 
     def __init__(self, seed: int, instruments: int = len(TICKS)) -> None:
         self._chance = random.Random(seed)
@@ -99,6 +118,9 @@ class Flow:
         draw = chance.random()
         if draw < 0.004:
             return end_day()
+        if draw < 0.024:
+            becomes = chance.choice([Phase.PRE_OPEN] * 3 + [Phase.CONTINUOUS] * 6 + [Phase.AUCTION])
+            return phase(becomes, chance.randrange(len(self._middles)), chance.choice([0, 2000]))
         if draw < 0.40 and self._known:
             return cancel(chance.choice(self._known))
         if draw < 0.42:
@@ -121,6 +143,7 @@ class Flow:
             time_in_force=chance.choice([TimeInForce.GTC] * 5 + [TimeInForce.DAY, TimeInForce.IOC]),
             group=chance.randint(1, 5),
             subsidised=chance.random() < 0.3,
+            type=chance.choice([OrderType.LIMIT] * 9 + [OrderType.MARKET]),
         )
 
 
@@ -153,7 +176,7 @@ class Venue:
             self.book.markets["tick"][instrument] = tick or TICKS[instrument % len(TICKS)]
             self.book.markets["collar"][instrument] = 100
         self.instruments = range(instruments)
-        self.publisher = Publisher(run, sequence=0, time=START)
+        self.publisher = Publisher(run, sequence=0, time=START, book=self.book)
         self.sequence = 0
         self.trades = 0
         self.time = START
@@ -166,7 +189,7 @@ class Venue:
 
     def restart(self, run: int) -> None:
         """Let a new publisher go on from here, as after a crash of its process."""
-        self.publisher = Publisher(run, self.sequence, self.time)
+        self.publisher = Publisher(run, self.sequence, self.time, self.book)
         self._note_start()
 
     def play(self, commands: np.ndarray, passes_ns: int = SECOND // 10) -> Frame:
@@ -202,6 +225,23 @@ def truth(book: Book, instrument: int) -> Truth:
     """Return bids and asks as the engine has them, best first."""
     bids, asks = (depth_of(book, instrument, side, 10_000).tolist() for side in Side)
     return [tuple(row) for row in bids], [tuple(row) for row in asks]
+
+
+def market_of(book: Book, instrument: int) -> tuple[object, ...]:
+    """Return an instrument's phase, reference and indicative price as the engine has them."""
+    market = book.markets[instrument]
+    facts = [int(market[name]) for name in ("phase", "reference")]
+    if market["phase"] not in CALLS:
+        return *facts, IndicativePrice(0, 0, 0, 0)
+    surplus = int(market["indicative_surplus"])
+    price, volume = int(market["indicative_price"]), int(market["indicative_volume"])
+    return *facts, IndicativePrice(price, volume, abs(surplus), Side.SELL if surplus < 0 else Side.BUY)
+
+
+def market_seen(builder: BookBuilder) -> tuple[object, ...]:
+    """Return an instrument's phase, reference and indicative price as the reader has them."""
+    assert builder.status is not None
+    return builder.status.phase, builder.status.reference, builder.indicative
 
 
 def seen(builder: BookBuilder) -> Truth:

@@ -6,9 +6,29 @@ import pytest
 
 from feeds import builder as builder_module
 from feeds.builder import ASK_AGAIN_NS, SILENCE_NS, BookBuilder, Books, Level, State
-from feeds.messages import DEPTH, TRADES, Depth, Heartbeat, LevelUpdate, Refresh, TradePrint, Trades
+from feeds.messages import (
+    DEPTH,
+    INDICATIVE,
+    STATUS,
+    TRADES,
+    Depth,
+    Heartbeat,
+    Indicative,
+    IndicativePrice,
+    LevelUpdate,
+    Refresh,
+    Status,
+    StatusChange,
+    TradePrint,
+    Trades,
+)
+from matching.vocabulary import Phase
 
 BUY, SELL = 0, 1
+OPEN = StatusChange(reference=50, sequence=0, time=0, phase=Phase.CONTINUOUS, cause=0)
+CALL = StatusChange(reference=50, sequence=100, time=9, phase=Phase.PRE_OPEN, cause=0)
+NO_PRICE = IndicativePrice(0, 0, 0, 0)
+A_PRICE = IndicativePrice(price=51, volume=4, surplus=1, side=SELL)
 
 
 def depth(number: int, *levels: tuple[int, int, int], run: int = 1) -> Depth:
@@ -16,9 +36,24 @@ def depth(number: int, *levels: tuple[int, int, int], run: int = 1) -> Depth:
     return Depth(0, run, number, 100 + number, 0, updates)
 
 
-def refresh(number: int, *levels: tuple[int, int, int], run: int = 1, trades: int = 0) -> Refresh:
+def refresh(
+    number: int,
+    *levels: tuple[int, int, int],
+    run: int = 1,
+    trades: int = 0,
+    status: tuple[int, StatusChange] = (0, OPEN),
+    indicative: tuple[int, IndicativePrice] = (0, NO_PRICE),
+) -> Refresh:
     updates = tuple(LevelUpdate(price, quantity, 1, side) for side, price, quantity in levels)
-    return Refresh(0, run, number, 100 + number, 0, trades, None, updates)
+    return Refresh(0, run, number, 100 + number, 0, trades, None, *status, *indicative, updates)
+
+
+def status(number: int, *changes: StatusChange, run: int = 1) -> Status:
+    return Status(0, run, number, 100, 0, changes)
+
+
+def indicative(number: int, told: IndicativePrice) -> Indicative:
+    return Indicative(0, 1, number, 100, 0, told)
 
 
 def trades(number: int, trade: int, run: int = 1) -> Trades:
@@ -126,7 +161,9 @@ def test_a_heartbeat_that_agrees_moves_the_sequence_and_never_back(book):
     assert book.sequence == 140
 
 
-@pytest.mark.parametrize("message", [depth(1, run=2), heartbeat(0, run=2), trades(1, 9, run=2)])
+@pytest.mark.parametrize(
+    "message", [depth(1, run=2), heartbeat(0, run=2), trades(1, 9, run=2), status(1, CALL, run=2)]
+)
 def test_a_new_run_of_the_publisher_begins_anew(book, message):
     book.take(message, now=0)
     assert (book.state, book.run, book.bids, book.losses) == (State.WAITING, 2, [], 1)
@@ -209,6 +246,39 @@ def test_who_joins_late_has_missed_no_trade_but_counts_from_the_refresh():
     late.take(refresh(5, trades=7), now=0)
     late.take(trades(9, 31), now=0)
     assert late.trades_missed == 1
+
+
+def test_a_refresh_tells_the_status_and_what_the_auction_would_find():
+    book = BookBuilder(0)
+    assert (book.status, book.indicative) == (None, None)
+    book.take(refresh(5, status=(3, CALL), indicative=(8, A_PRICE)), now=0)
+    assert (book.state, book.status, book.indicative) == (State.LIVE, CALL, A_PRICE)
+
+
+def test_of_the_status_and_the_indicative_the_highest_number_holds(book):
+    book.take(status(2, OPEN, CALL), now=0)
+    book.take(indicative(2, A_PRICE), now=0)
+    assert (book.status, book.indicative) == (CALL, A_PRICE)
+    book.take(status(1, OPEN), now=0)
+    book.take(indicative(1, NO_PRICE), now=0)
+    book.take(refresh(4, status=(1, OPEN), indicative=(1, NO_PRICE)), now=0)
+    assert (book.state, book.losses, book.status, book.indicative) == (State.LIVE, 0, CALL, A_PRICE)
+
+
+@pytest.mark.parametrize("kind", [STATUS, INDICATIVE])
+def test_a_status_or_indicative_that_was_lost_is_seen_by_a_heartbeat_and_healed(book, kind):
+    book.take(Heartbeat(1, 1, 140, 0, {(DEPTH, 0): 5, (kind, 0): 1}), now=0)
+    assert (book.state, book.losses, book.sequence) == (State.GAPPED, 1, 105)
+    assert book.wants_refresh(now=0)
+    book.take(refresh(5, status=(1, CALL), indicative=(1, A_PRICE)), now=0)
+    assert (book.state, book.status, book.indicative) == (State.LIVE, CALL, A_PRICE)
+
+
+def test_in_a_call_a_book_may_be_crossed(book):
+    book.take(depth(6, (BUY, 15, 2), (SELL, 9, 1)), now=0)
+    assert (book.best_bid, book.best_ask) == (Level(15, 2, 1), Level(9, 1, 1))
+    assert [level.price for level in book.bids] == [15, 10]
+    assert [level.price for level in book.asks] == [9, 12]
 
 
 def test_what_is_kept_has_a_limit_and_a_later_refresh_heals_it(monkeypatch):

@@ -10,8 +10,9 @@ import pytest
 
 from feeds.builder import BookBuilder, Books, State
 from feeds.messages import Depth, Heartbeat, Message, Trades, read
-from matching.vocabulary import EventKind
-from tests.feeds.flow import SECOND, Flow, Venue, everything, heal, seen, truth
+from matching.view import waiting_of
+from matching.vocabulary import EventKind, Side
+from tests.feeds.flow import SECOND, Flow, Venue, everything, heal, market_of, market_seen, seen, truth
 
 
 def plain(seed: int, commands: int) -> Iterator[np.ndarray]:
@@ -41,21 +42,30 @@ def test_book_from_feed_is_the_book_in_the_engine_after_every_batch(seed, scale,
         for builder in books:
             assert builder.state == State.LIVE
             assert seen(builder) == truth(venue.book, builder.instrument)
+            assert market_seen(builder) == market_of(venue.book, builder.instrument)
     assert told == happened
     assert len(happened) > 600
     assert all(builder.losses == builder.trades_missed == 0 for builder in books)
 
 
 def test_canary_the_flow_holds_every_kind_of_event(seed):
-    """The law is worth what its flow covers: each kind of event, several instruments, deep books."""
-    venue, kinds = Venue(), set()
+    """The law is worth what its flow covers: each kind of event, deep books, crossed ones that uncross."""
+    venue, kinds, auctions, waiting = Venue(), set(), 0, 0
     for commands in everything(seed, 4_000):
-        kinds |= set(venue.play(commands).events["kind"].tolist())
+        events = venue.play(commands).events
+        kinds |= set(events["kind"].tolist())
+        auctions += int(np.count_nonzero(events["phase"][events["kind"] == EventKind.TRADED]))
+        waiting += sum(len(waiting_of(venue.book, at, side)) for at in venue.instruments for side in Side)
     assert kinds == set(EventKind) - {EventKind.KNOWN, EventKind.MASS_CANCELLED}
-    venue = Venue()
+    assert (auctions > 10, waiting > 100) == (True, True)
+    venue, deepest, crossed = Venue(), 0, 0
     for commands in Flow(seed).batches(4_000):
         venue.play(commands)
-    assert all(min(map(len, truth(venue.book, at))) >= 3 for at in venue.instruments)
+        for at in venue.instruments:
+            bids, asks = truth(venue.book, at)
+            deepest = max(deepest, min(len(bids), len(asks)))
+            crossed += bool(bids) and bool(asks) and bids[0][0] >= asks[0][0]
+    assert (deepest >= 8, crossed > 100) == (True, True)
 
 
 class Line:
@@ -119,6 +129,7 @@ def test_lost_doubled_swapped_and_late_messages_are_seen_and_healed(seed, scale,
     heal(venue, builders, now=10**6 * SECOND)
     for builder in builders:
         assert seen(builder) == truth(venue.book, builder.instrument)
+        assert market_seen(builder) == market_of(venue.book, builder.instrument)
 
 
 def check(venue: Venue, builder: BookBuilder, message: Message) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matching.layout import EVENT
-from matching.vocabulary import EVERY, EventKind, OrderState, RejectReason, Side, TimeInForce
+from matching.vocabulary import EVERY, EventKind, OrderState, Phase, RejectReason, Side, TimeInForce
 from settlement.layout import EFFECT, HOUSE, MONEY, NO_PROGRAMME
 from settlement.rows import Happened, InstrumentRow, MemberRow, Posting, ProgrammeRow
 from settlement.store import Store, Watermark
@@ -126,6 +126,25 @@ class Tape:
         effect["maker_paid"], effect["maker_state"] = other.paid, other.state
         return self.trades
 
+    def uncross(
+        self, buy: int, sell: int, quantity: int, price: int, fee: int = 0, seller_fee: int = 0
+    ) -> int:
+        """Let two resting orders trade in an auction, by the last command."""
+        trade = self.trade(buy, sell, quantity, price, fee, seller_fee)
+        self._events[-1]["phase"] = Phase.AUCTION
+        return trade
+
+    def change_phase(self, phase: Phase, instrument: int = QWEN) -> None:
+        """Change what an instrument's market is doing."""
+        self.sequence += 1
+        event, _ = self._row(EventKind.PHASE_CHANGED, 0)
+        event["instrument"], event["phase"] = instrument, phase
+
+    def indicate(self, price: int, volume: int, instrument: int = QWEN) -> None:
+        """Tell what the auction would find after the last command."""
+        event, _ = self._row(EventKind.INDICATIVE, 0)
+        event["instrument"], event["price"], event["quantity"] = instrument, price, volume
+
     def reduce(self, order: int, lots: int) -> None:
         """Take lots off what is open of an order."""
         self.sequence += 1
@@ -235,6 +254,7 @@ def founding(tape: Tape) -> Happened:
             weight_output=4000,
             milli_pflops=0,
             state="listed",
+            mode="continuous",
             source="tests",
             source_version="1",
             source_date="2026-11-05",

@@ -63,6 +63,8 @@ def test_one_hao_is_a_difference():
         ('update base.watermark set "offset" = 1', "watermark"),
         ('update base.order_entries set state = 2 where "order" = 8', "orders"),
         ("update base.members set size = 'large' where member = 'ann'", "members"),
+        ("insert into base.phases (sequence) values (7)", "phases"),
+        ("insert into base.fixings (sequence) values (7)", "fixings"),
         ("update base.subsidy_legs set amount = amount - 1 where trade = 1", "subsidy_legs"),
     ],
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,19 +17,21 @@ from matching.vocabulary import (
     EventKind,
     OrderState,
     OrderType,
+    Phase,
     RejectReason,
     Side,
     TimeInForce,
 )
 from settlement.layout import EFFECT
 from settlement.postings import PostingAccount
-from settlement.rows import Happened, MemberRow, Posting, ProgrammeRow
+from settlement.rows import FixingRow, Happened, MemberRow, PhaseRow, Posting, ProgrammeRow
 from settlement.store import Store, StoreDamaged, StoreInUse, Watermark, describe
 from tests.settlement.tape import (
     ANN,
     BOB,
     BUDGET,
     CAT,
+    GLM,
     NINE,
     QWEN,
     VOUCHER,
@@ -112,6 +115,30 @@ def test_when_the_seller_arrives_the_buyer_is_the_maker():
     assert rows(store, "select side, maker from executions order by execution") == [
         ("buy", True),
         ("sell", False),
+    ]
+
+
+def test_in_an_auction_both_are_makers_and_nobody_takes():
+    store, tape = founded()
+    offer = tape.sell(BOB, 9, 100)
+    deal = tape.buy(ANN, 4, 110)
+    tape.indicate(105, 4)
+    tape.change_phase(Phase.CONTINUOUS)
+    tape.uncross(deal, offer, 4, 105, fee=2, seller_fee=1)
+    tape.trade(tape.buy(CAT, 5, 100), offer, 5, 100)
+    settle(store, tape)
+    assert rows(store, "select trade, phase, taker_side, buyer, seller from trades order by trade") == [
+        (1, "auction", None, "ann", "bob"),
+        (2, "continuous", "buy", "cat", "bob"),
+    ]
+    assert rows(store, "select trade, side, fee, maker from executions order by execution") == [
+        (1, "buy", 2, True),
+        (1, "sell", 1, True),
+        (2, "buy", 0, False),
+        (2, "sell", 0, True),
+    ]
+    assert rows(store, "select open, high, low, close, volume, trades from bars_1m") == [
+        (105, 105, 100, 100, 9, 2)
     ]
 
 
@@ -320,6 +347,72 @@ def test_an_act_that_does_not_balance_is_never_written():
     with pytest.raises(AssertionError, match="entry 99: the postings of asset 0 sum to 5"):
         store.flush(tape.mark(), tape.programmes())
     assert rows(store, "select count(*) from postings where entry = 99") == [(0,)]
+
+
+def test_phases_tell_who_changed_them_or_which_collar():
+    store, tape = founded()
+    changes = (
+        PhaseRow(2, NINE, QWEN, "continuous", 120_000, "", "CALENDAR", "after the call opening"),
+        PhaseRow(3, NINE, QWEN, "pre_open", 120_000, "static_collar", "", ""),
+        PhaseRow(3, NINE, GLM, "halted", 0, "", "OPS", "news"),
+    )
+    tape.sequence = 3
+    store.add(*NOTHING, Happened(phases=changes))
+    store.flush(tape.mark(), tape.programmes())
+    at = datetime(2026, 11, 5, 9)  # noqa: DTZ001 - the column is UTC and bears no zone
+    assert rows(store, "from phases") == [
+        (2, at, "QWEN3-MAX", "continuous", 120_000, None, "CALENDAR", "after the call opening"),
+        (3, at, "QWEN3-MAX", "pre_open", 120_000, "static_collar", None, None),
+        (3, at, "GLM-5", "halted", None, None, "OPS", "news"),
+    ]
+
+
+def a_fixing(sequence: int, day: int, **inputs: object) -> FixingRow:
+    """Return a fixing that rests on nothing but its `inputs`."""
+    blank: dict[str, Any] = dict.fromkeys(FixingRow.__struct_fields__)
+    known: dict[str, Any] = {
+        "day": date(2026, 11, day),
+        "instrument": QWEN,
+        "sequence": sequence,
+        "time": NINE,
+        "price": 120_000,
+        "rung": "carried",
+        "stale": False,
+    }
+    return FixingRow(**(blank | known | inputs))
+
+
+def test_fixings_tell_what_they_rest_on_and_nothing_of_what_was_not_tried():
+    store, tape = founded()
+    carried = a_fixing(2, 5, stale=True)
+    auction = a_fixing(3, 6, rung="closing_auction", price=121_000, auction_quantity=40)
+    quotes = a_fixing(4, 9, rung="quotes", price=119_000, bid=118_000, ask=120_000)
+    again = a_fixing(5, 10, stale=True, carried_from=date(2026, 11, 9))
+    for fixing in (carried, auction, quotes, again):
+        tape.sequence = fixing.sequence
+        store.add(*NOTHING, Happened(fixings=(fixing,)))
+        store.flush(tape.mark(), tape.programmes())
+    assert rows(
+        store,
+        "select day, instrument, price, rung, stale, auction_quantity, trades, bid, ask, carried_from"
+        " from fixings",
+    ) == [
+        (date(2026, 11, 5), "QWEN3-MAX", 120_000, "carried", True, None, None, None, None, None),
+        (date(2026, 11, 6), "QWEN3-MAX", 121_000, "closing_auction", False, 40, None, None, None, None),
+        (date(2026, 11, 9), "QWEN3-MAX", 119_000, "quotes", False, None, None, 118_000, 120_000, None),
+        (
+            date(2026, 11, 10),
+            "QWEN3-MAX",
+            120_000,
+            "carried",
+            True,
+            None,
+            None,
+            None,
+            None,
+            date(2026, 11, 9),
+        ),
+    ]
 
 
 def test_programmes_stand_as_at_the_watermark():
@@ -533,6 +626,9 @@ PROMISED = {
     "members": "member, group_name, size, region, role",
     "instruments": "instrument, kind, provider, domestic, tick",
     "bars_1m": "instrument, start, open, high, low, close, volume, amount, trades, subsidised_volume",
+    "phases": "sequence, time, instrument, phase, reference, cause, who, why",
+    "fixings": "day, instrument, sequence, time, price, rung, stale, auction_quantity, trades, quantity,"
+    " outliers, median, bid, ask, carried_from",
     "watermark": "sequence",
 }
 
@@ -551,13 +647,15 @@ def test_every_public_column_is_described():
 
 def test_amounts_are_whole_numbers_and_times_are_timestamps():
     described = describe(Store.open())
-    assert {row.type for row in described} == {"BIGINT", "INTEGER", "VARCHAR", "TIMESTAMP", "BOOLEAN"}
+    types = {row.type for row in described}
+    assert types == {"BIGINT", "INTEGER", "VARCHAR", "TIMESTAMP", "BOOLEAN", "DATE"}
     assert {row.column for row in described if row.type == "TIMESTAMP"} == {"time", "start"}
 
 
 def test_every_kind_of_event_has_its_story():
     told = {"ACCEPTED", "REJECTED", "TRADED", "CANCELLED", "REDUCED", "EXPIRED", "KNOWN", "MASS_CANCELLED"}
-    not_yet = {"REPLACED", "TRIGGERED", "PHASE_CHANGED"}  # the venue takes no commands that cause them
+    told |= {"PHASE_CHANGED", "INDICATIVE"}
+    not_yet = {"REPLACED", "TRIGGERED"}  # the venue takes no commands that cause them
     assert {kind.name for kind in EventKind} == told | not_yet, "tell the store what the new kind means"
 
 
