@@ -1,4 +1,4 @@
-"""What the matching kernels cost, measured: for `bourse bench matching`, and for the benchmarks in `bench/`.
+"""What the matching kernels cost, measured: for `bourse bench`, and for the benchmarks in `bench/`.
 
 CPU time of the kernel's calls alone, in one process on one core, events written. Each round starts from
 the same book: the one that the workload's warm-up has filled, with room for all that the tape will rest
@@ -21,7 +21,7 @@ import numpy as np
 from matching.batch import match, room_for_events, roomier, run
 from matching.layout import COMMAND, EVENT, Book, empty_book
 from matching.view import orders_of
-from matching.vocabulary import CommandKind, EventKind, Side
+from matching.vocabulary import EVERY, CommandKind, EventKind, Phase, Side
 from matching.workloads import WORKLOADS
 
 ENGINE = "tokenbourse"
@@ -42,6 +42,19 @@ _ROOM_AT_FIRST = 4096
 _EVENTS_PER_ROOM = 16
 """A batch's commands write fewer events each; a batch is no larger than the room at first."""
 _CLOCK_READINGS = 10_000
+
+CALL_ORDERS = 1_000_000
+"""Orders that an uncrossing finds at rest."""
+
+CALL_RESTING = 10_000
+"""Orders that rest in the call that is updated. So many stay: each new one is followed by a cancel."""
+
+CALL_UPDATES = 20_000
+
+_CALL_MEMBERS = 10_000
+_CALL_LEVELS = 20_000
+_CALL_MIDDLE = 1_000_000
+_CALL_LOTS_MAX = 100
 
 IDLE_INSTRUMENTS = 10_000
 _IDLE_BUSY = 100
@@ -115,7 +128,7 @@ def play(stage: Stage, batch: int = BATCH) -> Played:
         assert done == len(commands), "the book has not room enough"
         told = events[:written]
         traded = told["quantity"][told["kind"] == EventKind.TRADED]
-        count += written
+        count += int(written)
         trades += len(traded)
         quantity += int(traded.sum())
     return Played(count, trades, quantity, np.array(call_ns))
@@ -202,6 +215,106 @@ def matching(
     tell(f"{IDLE_INSTRUMENTS} idle instruments")
     memory["idle"] = in_fresh_process(idle_memory)
     return {"results": results, "memory": memory, "clock_ns": clock_ns(), "machine": machine()}
+
+
+# --- auctions ------------------------------------------------------------------------------------
+
+
+def auction(orders: int = CALL_ORDERS, rounds: int = ROUNDS, told: Told | None = None) -> Result:
+    """Measure what an uncrossing of so many orders costs, and what an update of a call does."""
+    tell = told or (lambda _: None)
+    tell(f"a call of {orders:,} orders: setting up")
+    stage = set_up_uncrossing(orders)
+    tell(f"uncrossing {orders:,} orders")
+    uncross = uncrossing(stage, rounds)
+    tell(f"{CALL_UPDATES:,} updates of a call of {CALL_RESTING:,} orders")
+    updates = call_updates(set_up_updates())
+    return {"uncross": uncross, "updates": updates, "clock_ns": clock_ns(), "machine": machine()}
+
+
+def set_up_uncrossing(orders: int = CALL_ORDERS, seed: int = 1) -> Stage:
+    """Return a call with so many orders in it, and the one command that uncrosses it."""
+    return Stage("uncross", call_of(orders, seed), _phase(Phase.AUCTION), room=1)
+
+
+def set_up_updates(resting: int = CALL_RESTING, updates: int = CALL_UPDATES, seed: int = 1) -> Stage:
+    """Return a call, and a tape of new orders of which each is followed by a cancel of any open one."""
+    chance = np.random.default_rng(seed + 1)
+    news = _call_orders((updates + 1) // 2, chance, first=resting + 1)
+    tape = np.zeros(updates, COMMAND)
+    tape[::2] = news
+    cancels = tape[1::2]
+    cancels["kind"] = CommandKind.CANCEL
+    cancels["member"] = EVERY
+    open_orders = list(range(1, resting + 1))
+    for row, place in enumerate(chance.integers(0, resting + 1, len(cancels)).tolist()):
+        open_orders.append(int(news["order"][row]))
+        open_orders[place], open_orders[-1] = open_orders[-1], open_orders[place]
+        cancels["order"][row] = open_orders.pop()
+    return Stage("updates", call_of(resting, seed), tape, room=updates)
+
+
+def call_of(orders: int, seed: int) -> Book:
+    """Return a book in a call: so many limit orders, about half of which the auction would trade with."""
+    book, _ = match(empty_book(1), _phase(Phase.PRE_OPEN))
+    book, _ = match(book, _call_orders(orders, np.random.default_rng(seed)))
+    return book
+
+
+def _call_orders(count: int, chance: np.random.Generator, first: int = 1) -> np.ndarray:
+    """Return limit orders of many members, both sides spread evenly over the same prices."""
+    orders = np.zeros(count, COMMAND)
+    orders["order"] = first + np.arange(count)
+    orders["side"] = np.arange(count) % 2
+    orders["price"] = _CALL_MIDDLE + chance.integers(-_CALL_LEVELS // 2, _CALL_LEVELS // 2, count)
+    orders["quantity"] = chance.integers(1, _CALL_LOTS_MAX + 1, count)
+    orders["member"] = orders["group"] = chance.integers(0, _CALL_MEMBERS, count)
+    return orders
+
+
+def _phase(phase: Phase) -> np.ndarray:
+    """Return the one command that sets a phase."""
+    command = np.zeros(1, COMMAND)
+    command["kind"], command["phase"] = CommandKind.PHASE, phase
+    return command
+
+
+def uncrossing(stage: Stage, rounds: int = ROUNDS) -> Result:
+    """Measure the one command that uncrosses a call, from the same book each round.
+
+    Fresh memory for its events is in the figure, as it is in any caller's.
+    """
+    played = [play(stage) for _ in range(1 + rounds)][1:]
+    rounds_ns = [int(one.call_ns.sum()) for one in played]
+    orders, median = _open_orders(stage), float(np.median(rounds_ns))
+    return {
+        "orders": orders,
+        "cpu_ms": round(median / 1e6, 2),
+        "cpu_ms_best": round(min(rounds_ns) / 1e6, 2),
+        "cpu_ns_per_order": round(median / orders, 1),
+        "trades": played[0].trades,
+        "quantity": played[0].quantity,
+    }
+
+
+def call_updates(stage: Stage) -> Result:
+    """Measure new orders and cancels in a call, each with the indicative price that follows from it."""
+    play(stage, batch=1)
+    call_us = play(stage, batch=1).call_ns / 1e3
+    batched = play(stage, batch=len(stage.tape))
+    return {
+        "resting": _open_orders(stage),
+        "updates": len(stage.tape),
+        "indicatives": batched.events - len(stage.tape),
+        "one_a_call_us": {
+            name: round(float(np.percentile(call_us, at)), 2) for name, at in _PERCENTILES.items()
+        },
+        "batch_us_mean": round(int(batched.call_ns.sum()) / 1e3 / len(stage.tape), 3),
+    }
+
+
+def _open_orders(stage: Stage) -> int:
+    return int(stage.book.counts["open_orders"][0])
 
 
 def machine() -> str:

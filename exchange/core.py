@@ -1,7 +1,7 @@
 """The core's kernels: refuse or hold, match, settle, subsidise; one call for a whole batch.
 
 The order of the steps of a command is the order of the calls in `new_order`. `exchange.engine` calls
-`run`, `begin_act` and `find_faults`, and nothing else.
+`run`, `begin_act`, `end_act` and `find_faults`, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,15 +10,25 @@ import numpy as np
 
 from exchange.forms import fill_form, fill_refusal
 from exchange.memory import SENT_AHEAD_NS_MAX, is_text, key_of_id, note, recall
-from exchange.refusing import cover_fault, detail_of, open_stake, standing_fault, static_fault
-from exchange.settling import blank_effect, settle, settle_leavings
+from exchange.refusing import (
+    cover_fault,
+    detail_of,
+    is_of_phase,
+    open_stake,
+    standing_fault,
+    static_fault,
+    written_fault,
+)
+from exchange.settling import blank_effect, name_nobody, settle, settle_leavings
 from exchange.state import Core, Output
+from matching.auction import indicate
 from matching.batch import fits_events, spare_commands
 from matching.changing import cancel, end_day, expire_until_now, mass_cancel, reduce
 from matching.entering import enter
 from matching.extras import open_lots
-from matching.kernel import kernel, rare
+from matching.kernel import kernel, rare, wide
 from matching.layout import Row
+from matching.phases import set_phase_of
 from matching.tell import refuse
 from matching.vocabulary import NO_SLOT, CommandKind, EventKind, OrderState, RejectReason, Side
 from settlement.balances import hold_buy, hold_sell
@@ -48,6 +58,8 @@ def refuse_order(core: Core, command: Row, memo: int, reason: int, output: Outpu
     """Say that a command is refused, and remember it with its client id, if it has a memo."""
     detail = detail_of(core, command, reason)
     refuse(core.book, fill_refusal(core, command), reason, output.events, at)
+    if is_of_phase(reason):
+        output.events[at].phase = detail
     blank_effect(output.effects[at], command)
     output.effects[at].detail = detail
     output.effects[at].state = OrderState.REJECTED
@@ -132,7 +144,7 @@ def time_fault(core: Core, command: Row) -> int:
 def new_order(core: Core, command: Row, order: int, output: Output, at: int) -> int:
     """Take a new order through every step: known, sound, allowed, covered; held, crossed, settled."""
     memo = NO_SLOT
-    reason = static_fault(core, command)
+    reason = written_fault(core, command)
     if reason != RejectReason.UNKNOWN_MEMBER and reason != RejectReason.CLIENT_ID_INVALID:
         key = key_of_id(command.member, command.client_id)
         memo = recall(core.memory, command.member, command.client_id, key)
@@ -192,7 +204,7 @@ def cancel_order(core: Core, command: Row, output: Output, at: int) -> int:
     if reason == RejectReason.NONE:
         end = cancel(core.book, fill_form(core, command, command.order), output.events, at)
         if output.events[at].kind == EventKind.REJECTED:
-            reason = RejectReason.UNKNOWN_ORDER  # the book has no other
+            reason = output.events[at].reason
     if reason != RejectReason.NONE:
         return refuse_order(core, command, NO_SLOT, reason, output, at)
     return settle_leavings(core, command, output, at, end)
@@ -206,7 +218,7 @@ def reduce_order(core: Core, command: Row, output: Output, at: int) -> int:
     if reason == RejectReason.NONE:
         end = reduce(core.book, fill_form(core, command, command.order), output.events, at)
         if output.events[at].kind == EventKind.REJECTED:
-            reason = RejectReason.UNKNOWN_ORDER  # the book has no other
+            reason = output.events[at].reason
     if reason != RejectReason.NONE:
         return refuse_order(core, command, NO_SLOT, reason, output, at)
     return settle_leavings(core, command, output, at, end)
@@ -219,6 +231,8 @@ def cancel_many(core: Core, command: Row, output: Output, at: int) -> int:
     if reason != RejectReason.NONE:
         return refuse_order(core, command, NO_SLOT, reason, output, at)
     end = mass_cancel(core.book, fill_form(core, command, 0), output.events, at)
+    if end > at and output.events[at].kind == EventKind.REJECTED:
+        return refuse_order(core, command, NO_SLOT, output.events[at].reason, output, at)
     settle_leavings(core, command, output, at, end)
     refuse(core.book, fill_refusal(core, command), RejectReason.NONE, output.events, end)
     event = output.events[end]
@@ -273,6 +287,16 @@ def apply(core: Core, command: Row, sequence: int, output: Output, at: int) -> i
     return refuse_order(core, command, NO_SLOT, RejectReason.UNKNOWN_KIND, output, at)
 
 
+@rare
+def tell_indicated(core: Core, command: Row, output: Output, start: int, at: int) -> int:
+    """Tell what the auctions would find now, of the calls that the events from `start` on have touched."""
+    end = indicate(core.book, output.events, start, at)
+    for told in range(at, end):
+        blank_effect(output.effects[told], command)
+        name_nobody(output.effects[told])
+    return end
+
+
 @kernel
 def sign(command: Row, row: int, sequence: int, output: Output, start: int, end: int) -> None:
     """Write on all that a command has caused which it was, and when."""
@@ -290,7 +314,7 @@ def run(core: Core, commands: np.ndarray, start: int, first: int, output: Output
     stand written.
     """
     row = start
-    at = 0
+    at = wide(0)
     while row < len(commands):
         stop = min(row + spare(core), len(commands))
         if stop == row:
@@ -302,16 +326,41 @@ def run(core: Core, commands: np.ndarray, start: int, first: int, output: Output
             before = at
             at = pass_time(core, command, output, at)
             at = apply(core, command, first + row, output, at)
+            if core.book.counts[0].calls > 0:
+                at = tell_indicated(core, command, output, before, at)
             sign(command, row, first + row, output, before, at)
             row += 1
     return row, at
 
 
 @kernel
-def begin_act(core: Core, commands: np.ndarray, row: int, first: int, output: Output) -> int:
+def begin_act(core: Core, commands: np.ndarray, row: int, output: Output) -> int:
     """Let time pass for the ACT in `row`, for which there is room. Returns how many events stand written."""
-    at = pass_time(core, commands[row], output, 0)
-    sign(commands[row], row, first + row, output, 0, at)
+    return pass_time(core, commands[row], output, wide(0))
+
+
+@rare
+def end_act(
+    core: Core, commands: np.ndarray, row: int, first: int, forms: np.ndarray, output: Output, at: int
+) -> int:
+    """Put to the book what the ACT in `row` asks of it, phases and mass cancels, behind what it began with.
+
+    Returns how many events stand written.
+    """
+    command = commands[row]
+    counts = core.book.counts[0]
+    counts.decrements = 0  # one command has one bound of them, however many books it uncrosses
+    for number in range(len(forms)):
+        form = forms[number]
+        if form.kind == CommandKind.PHASE:
+            end = set_phase_of(core.book, form.instrument, form.phase, form.price, output.events, at)
+        else:
+            end = mass_cancel(core.book, form, output.events, at)
+        at = settle(core, command, output, at, end)
+    counts.decrements = 0
+    if core.book.counts[0].calls > 0:
+        at = tell_indicated(core, command, output, wide(0), at)
+    sign(command, row, first + row, output, 0, at)
     return at
 
 

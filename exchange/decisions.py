@@ -5,38 +5,34 @@ Each function checks first and changes after, so that a refused act leaves nothi
 
 from __future__ import annotations
 
-from typing import assert_never
-
-import numpy as np
-
-from exchange.instruments import Instrument
+from exchange.instruments import State
+from exchange.market_decisions import MarketDecision
 from exchange.protocol.acts import (
-    Act,
     Admit,
     BlockMember,
     DefineProgramme,
     Deposit,
     Issue,
-    ListInstruments,
     RegisterKey,
     RevokeKey,
     SetCapacity,
     SetFees,
-    SetPhase,
 )
-from exchange.registry import REGIONS_MAX, Registry
-from exchange.state import Core
-from matching.layout import Row, empty_halves, empty_markets, grown, zeros
-from matching.vocabulary import PRICE_MAX, Phase, RejectReason, Role, Size
+from exchange.registry import CALENDAR, REGIONS_MAX
+from matching.layout import Row, grown
+from matching.vocabulary import RejectReason, Role, Size
 from settlement.balances import BASIS_POINTS, account_of
 from settlement.classes import KINDS, RATES
-from settlement.layout import HOUSE, LISTING, MONEY
-from settlement.rows import Happened, InstrumentRow, MemberRow, Posting
+from settlement.layout import HOUSE, MONEY
+from settlement.rows import MemberRow, Posting
 from settlement.terms import AMOUNT_MAX
 
 MONEY_MAX = 2**62
 """Most money, in hao, that may ever be brought in: 460 trillion yuan. Balances, holds and sums of them
 then stay within int64, whoever holds it."""
+
+ISSUABLE: tuple[State, ...] = ("listed", "suspended")
+"""The states in which credits are issued: later nobody could buy them, before there is nothing to issue."""
 
 _PUBLIC_KEY_CHARACTERS = 40
 _Z85 = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#")
@@ -44,28 +40,13 @@ _Z85 = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
 _LIMITS = ("open_orders_max", "quantity_max", "notional_max", "turnover_max")
 
 
-class Decision:
-    """One act at its place in the journal: what it may read and change, and what it brings about."""
+class Decision(MarketDecision):
+    """One act at its place in the journal: those about members, money and programmes, and all of them."""
 
-    def __init__(self, core: Core, registry: Registry, sequence: int, time: int) -> None:
-        self.core = core
-        self.registry = registry
-        self.sequence = sequence
-        self.time = time
-        self.reason = RejectReason.NONE
-        self.members: list[MemberRow] = []
-        self.instruments: list[InstrumentRow] = []
-        self.postings: list[Posting] = []
-
-    def happened(self) -> Happened:
-        """Return what the act brings to the store."""
-        return Happened(tuple(self.members), tuple(self.instruments), tuple(self.postings))
-
-    def apply(self, act: Act) -> RejectReason:
-        """Apply `act`, or return why it is refused; then nothing has changed."""
+    def apply(self) -> RejectReason:
+        """Apply the act, or return why it is refused; then nothing has changed."""
+        act = self.signed.act
         match act:
-            case ListInstruments():
-                self.reason = self.list_instruments(act)
             case SetFees():
                 self.reason = self.set_fees(act)
             case Admit():
@@ -82,59 +63,11 @@ class Decision:
                 self.reason = self.set_capacity(act)
             case Issue():
                 self.reason = self.issue(act)
-            case SetPhase():
-                self.reason = self.set_phase(act)
             case BlockMember():
                 self.reason = self.block(act)
             case _:
-                assert_never(act)
+                self.reason = self.apply_to_market(act)
         return self.reason
-
-    def list_instruments(self, act: ListInstruments) -> RejectReason:
-        """Give each instrument its number, its book and its row in the ledger."""
-        known = self.registry.instrument_numbers
-        symbols = [instrument.symbol for instrument in act.instruments]
-        if len(set(symbols)) < len(symbols) or any(symbol in known for symbol in symbols):
-            return RejectReason.ALREADY_EXISTS
-        if not all(symbols) or not all(map(_is_bounded, act.instruments)):
-            return RejectReason.TERMS_INVALID
-        for instrument in act.instruments:
-            if instrument.provider not in self.registry.member_numbers:
-                return RejectReason.UNKNOWN_MEMBER
-            if not 0 < instrument.list_price <= PRICE_MAX:
-                return RejectReason.PRICE_NOT_POSITIVE
-            if not 0 < instrument.tick <= PRICE_MAX or instrument.list_price % instrument.tick:
-                return RejectReason.PRICE_OFF_TICK
-        first = len(self.registry.instruments)
-        book, ledger = self.core.book, self.core.ledger
-        count = first + len(symbols)
-        self.core = self.core._replace(
-            book=book._replace(
-                markets=joined(book.markets, empty_markets(len(symbols))),
-                halves=joined(book.halves, empty_halves(len(symbols))),
-            ),
-            ledger=ledger._replace(listings=grown(ledger.listings, count)),
-        )
-        self.core.ledger.totals["listings"] = count
-        for index, instrument in enumerate(act.instruments, start=first):
-            self.registry.add_instrument(instrument)
-            self.core.book.markets["tick"][index] = instrument.tick
-            row = np.zeros((), LISTING)
-            row["list_price"] = instrument.list_price
-            row["provider"] = self.registry.member_numbers[instrument.provider]
-            row["kind"] = KINDS.index(instrument.kind)
-            row["domestic"] = instrument.domestic
-            row["filed"] = instrument.filed
-            self.core.ledger.listings[index] = row
-            fields = {
-                name: getattr(instrument, name)
-                for name in InstrumentRow.__struct_fields__
-                if name not in ("sequence", "index", "instrument")
-            }
-            self.instruments.append(
-                InstrumentRow(sequence=self.sequence, index=index, instrument=instrument.symbol, **fields)
-            )
-        return RejectReason.NONE
 
     def set_fees(self, act: SetFees) -> RejectReason:
         """Set the fees of one kind of instrument, for orders entered from now on."""
@@ -148,7 +81,7 @@ class Decision:
     def admit(self, act: Admit) -> RejectReason:
         """Give a member its number, its group and its money account."""
         registry = self.registry
-        if not act.member or act.member in registry.member_numbers:
+        if act.member in ("", CALENDAR) or act.member in registry.member_numbers:
             return RejectReason.ALREADY_EXISTS
         if any(not 0 <= getattr(act, limit) <= AMOUNT_MAX for limit in _LIMITS):
             return RejectReason.TERMS_INVALID
@@ -271,6 +204,8 @@ class Decision:
         index = self.registry.instrument_numbers.get(act.instrument)
         if index is None:
             return RejectReason.UNKNOWN_INSTRUMENT
+        if self.registry.instruments[index].state not in ISSUABLE:
+            return RejectReason.STATE_NOT_ALLOWED
         if act.lots <= 0:
             return RejectReason.AMOUNT_OUT_OF_RANGE
         listing = self.core.ledger.listings[index]
@@ -282,18 +217,6 @@ class Decision:
         self.core.ledger.accounts[slot]["available"] += act.lots
         asset = index + 1
         self.post("issue", (provider, "free", asset, act.lots), (HOUSE, "outside", asset, -act.lots))
-        return RejectReason.NONE
-
-    def set_phase(self, act: SetPhase) -> RejectReason:
-        """Set what one market, or every market, is doing."""
-        markets = self.core.book.markets
-        if not act.instrument:
-            markets["phase"] = Phase[act.phase.upper()]
-            return RejectReason.NONE
-        index = self.registry.instrument_numbers.get(act.instrument)
-        if index is None:
-            return RejectReason.UNKNOWN_INSTRUMENT
-        markets[index]["phase"] = Phase[act.phase.upper()]
         return RejectReason.NONE
 
     def block(self, act: BlockMember) -> RejectReason:
@@ -314,22 +237,3 @@ class Decision:
             Posting(entry, self.sequence, self.time, member, account, asset, amount, reason)
             for member, account, asset, amount in lines
         ]
-
-
-def joined(rows: np.ndarray, more: np.ndarray) -> np.ndarray:
-    """Return rows and those that follow them as one table, as well aligned as the first."""
-    both = zeros(len(rows) + len(more), rows.dtype)
-    both[: len(rows)] = rows
-    both[len(rows) :] = more
-    return both
-
-
-def _is_bounded(instrument: Instrument) -> bool:
-    """Tell whether every number of an instrument can be kept."""
-    numbers = (
-        instrument.weight_input,
-        instrument.weight_cached,
-        instrument.weight_output,
-        instrument.milli_pflops,
-    )
-    return all(0 <= number <= AMOUNT_MAX for number in numbers)

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exchange.core import ACCOUNTS_PER_COMMAND, begin_act, find_faults, run
+from exchange.core import ACCOUNTS_PER_COMMAND, begin_act, end_act, find_faults, run
 from exchange.decisions import Decision
+from exchange.fixing import Notes
 from exchange.memory import IDS_PER_MEMBER, empty_memory, note_memos
 from exchange.protocol.acts import Admit, SignedAct, encode_acts
 from exchange.protocol.arrays import COMMAND
@@ -22,17 +23,23 @@ from matching.batch import EVENTS_AT_FIRST, room_for_events, with_room
 from matching.digest import digest_rows
 from matching.layout import CHILDREN, EVENT, Row, empty_book, grown
 from matching.layout import COMMAND as FORM
-from matching.vocabulary import CommandKind, RejectReason
+from matching.vocabulary import CommandKind, EventKind, Phase, RejectReason
 from settlement.balances import note_accounts
 from settlement.classes import RATES
 from settlement.layout import EFFECT, STAKE, empty_ledger
 from settlement.programmes import note_usages
-from settlement.rows import Happened, ProgrammeRow
+from settlement.rows import Cause, Happened, PhaseRow, ProgrammeRow
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """The version of the rules that this code applies; each frame of the journal names it."""
 
-_HOUSE = Admit(member="HOUSE", role="operator", group="HOUSE")
+_HOUSE = SignedAct("HOUSE", "the venue itself", Admit(member="HOUSE", role="operator", group="HOUSE"))
+
+_CAUSES: dict[int, Cause] = {
+    RejectReason.NONE: "",
+    RejectReason.STATIC_COLLAR: "static_collar",
+    RejectReason.DYNAMIC_COLLAR: "dynamic_collar",
+}
 
 
 class ActResult(NamedTuple):
@@ -46,7 +53,9 @@ class ActResult(NamedTuple):
 class Outcome(NamedTuple):
     """What a batch brought about: events and, row by row beside them, effects; then the acts' part.
 
-    The arrays are read before the next batch is applied: they are views of buffers used again.
+    Acts cause events, too, which bear the act's row. Phases and indicative prices are nobody's: their
+    effects name no member. The arrays are read before the next batch is applied: they are views of buffers
+    used again.
     """
 
     events: np.ndarray
@@ -68,12 +77,14 @@ class Engine:
             draft=np.zeros(1, STAKE),
         )
         self.registry = Registry()
+        self.notes = Notes()
         self.sequence = 0
         self.time = 0
+        self._interruptions = 0
         self._acts_digest = hashlib.sha256()
         self._output = Output(np.zeros(EVENTS_AT_FIRST, EVENT), np.zeros(EVENTS_AT_FIRST, EFFECT))
-        house = Decision(self.core, self.registry, 1, 0)  # told with the first command
-        house.apply(_HOUSE)
+        house = Decision(self.core, self.registry, self.notes, _HOUSE, 1, 0)  # told with the first command
+        house.apply()
         self.core = house.core
         self._house = house.happened()
 
@@ -93,23 +104,21 @@ class Engine:
         pieces: list[tuple[np.ndarray, np.ndarray]] = []
         row = 0
         while row < len(commands):
-            stopped, written = run(self.core, commands, row, first, self._output)
-            row = stopped
-            if written and row < len(commands):
+            row, written = run(self.core, commands, row, first, self._output)
+            is_last = row == len(commands)
+            if written or is_last:
+                pieces.append(self._written(written, copy=not is_last))
+                parts.append(self._note(*pieces[-1]))
+            if is_last:
+                break
+            self._make_room()
+            if commands[row]["kind"] == CommandKind.ACT:
+                signed = acts[commands[row]["act"]]
+                decision, written = self._decide(signed, commands, row, first)
                 pieces.append(self._written(written, copy=True))
-                written = 0
-            if row == len(commands):
-                pieces.append(self._written(written, copy=False))
-            elif commands[row]["kind"] == CommandKind.ACT:
-                self._make_room()
-                expired = begin_act(self.core, commands, row, first, self._output)
-                pieces.append(self._written(expired, copy=True))
-                decision = self._decide(acts[commands[row]["act"]], first + row, commands[row])
+                parts += decision.happened(), self._note(*pieces[-1], signed)
                 results.append(ActResult(row, first + row, decision.reason))
-                parts.append(decision.happened())
                 row += 1
-            else:
-                self._make_room()
         self.sequence += len(commands)
         if len(commands):
             self.time = int(commands[-1]["time"])
@@ -149,8 +158,9 @@ class Engine:
     def state_hash(self) -> int:
         """Return a hash of the whole state, 64 bits: equal on every replica at the same sequence.
 
-        It covers every row in use of every table, and the acts so far. Of the tables that only find
-        rows it covers the book's, whose chains run through the orders; not how much room the pools have.
+        It covers every row in use of every table, the acts so far and what is noted for the fixing. Of the
+        tables that only find rows it covers the book's, whose chains run through the orders; not how much
+        room the pools have.
         """
         book, ledger, memory = self.core.book, self.core.ledger, self.core.memory
         counts, totals = book.counts[0], ledger.totals[0]
@@ -180,6 +190,7 @@ class Engine:
         )
         acts = int.from_bytes(self._acts_digest.digest()[:8], "little", signed=True)
         whole = digest_rows(np.array([acts, self.sequence, self.time]), 0)
+        whole = digest_rows(self.notes.numbers(), whole)
         for rows, used in tables:
             whole = digest_rows(np.ascontiguousarray(rows[: int(used)]).view(np.int64).ravel(), whole)
         return int(whole) & (2**64 - 1)
@@ -189,13 +200,47 @@ class Engine:
         events, effects = self._output.events[:count], self._output.effects[:count]
         return (events.copy(), effects.copy()) if copy else (events, effects)
 
-    def _decide(self, signed: SignedAct, sequence: int, command: Row) -> Decision:
-        """Apply one act at its place, in the room that is there."""
-        decision = Decision(self.core, self.registry, sequence, int(command["time"]))
-        decision.apply(signed.act)
+    def _decide(self, signed: SignedAct, commands: np.ndarray, row: int, first: int) -> tuple[Decision, int]:
+        """Apply the act in `row` at its place, in the room that is there; return how many events it wrote."""
+        expired = begin_act(self.core, commands, row, self._output)
+        time = int(commands[row]["time"])
+        decision = Decision(self.core, self.registry, self.notes, signed, first + row, time)
+        decision.apply()
         self.core = decision.core
         self._acts_digest.update(encode_acts((signed,)))
-        return decision
+        forms = np.array(decision.forms, FORM)
+        return decision, end_act(self.core, commands, row, first, forms, self._output, expired)
+
+    def _note(self, events: np.ndarray, effects: np.ndarray, signed: SignedAct | None = None) -> Happened:
+        """Note what events mean beside book and ledger: trades for the fixing, phases for the store.
+
+        Without an act only a collar changes a phase, and the book counts how often one has.
+        """
+        if self.registry.fixing_day is not None:
+            self.notes.note(events, self.registry)
+        interruptions = int(self.core.book.counts[0]["interruptions"])
+        if signed is None and interruptions == self._interruptions:
+            return Happened()
+        self._interruptions = interruptions
+        changed = np.flatnonzero(events["kind"] == EventKind.PHASE_CHANGED)
+        return Happened(phases=tuple(self._phase_row(events[at], effects[at], signed) for at in changed))
+
+    def _phase_row(self, event: Row, effect: Row, signed: SignedAct | None) -> PhaseRow:
+        """Return a change of phase as the store takes it; a call that a collar began is nobody's yet."""
+        instrument = int(event["instrument"])
+        if signed is None:
+            self.registry.plans.pop(instrument, None)
+            self.registry.overridden.discard(instrument)
+        return PhaseRow(
+            sequence=int(effect["sequence"]),
+            time=int(effect["time"]),
+            instrument=instrument,
+            phase=Phase(event["phase"]).name.lower(),
+            reference=int(event["price"]),
+            cause=_CAUSES[event["reason"]],
+            who=signed.who if signed else "",
+            why=signed.why if signed else "",
+        )
 
     def _make_room(self) -> None:
         """Double every pool that is nearly full, and the output if one command could overrun it."""
@@ -233,9 +278,6 @@ def _joined(pieces: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np
 
 
 def _all_that_happened(parts: list[Happened]) -> Happened:
-    """Return what all acts of a batch bring to the store."""
-    return Happened(
-        tuple(row for part in parts for row in part.members),
-        tuple(row for part in parts for row in part.instruments),
-        tuple(row for part in parts for row in part.postings),
-    )
+    """Return all that a batch brings to the store beside its events."""
+    names = Happened.__struct_fields__
+    return Happened(*(tuple(row for part in parts for row in getattr(part, name)) for name in names))

@@ -16,6 +16,7 @@ HAO_PER_YUAN = 10_000
 Kind = Literal["model", "agent", "compute"]
 Tier = Literal["frontier", "standard", "economy"]
 State = Literal["proposed", "listed", "suspended", "cancel_only", "retired"]
+Mode = Literal["continuous", "call", "listing"]
 
 
 class Instrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +42,7 @@ class Instrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     weight_output: int = 0
     milli_pflops: int = 0
     state: State = "listed"
+    mode: Mode = "continuous"
     source: str
     source_version: str
     source_date: str

@@ -6,6 +6,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterable, Sequence
+from enum import IntEnum
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -13,12 +14,14 @@ from typing import get_args
 import click
 import msgspec
 
-from exchange import config
+from exchange import calendar, config, fixing, market_decisions
 from exchange.cli import bourse
 from exchange.protocol import acts, messages
 from exchange.protocol.reasons import MEANINGS
 from exchange.protocol.records import COMMAND_FIELDS, REPORT_FIELDS, Field, Instruction, packer
 from matching import vocabulary
+from matching.permissions import FOLLOWS, TAKEN, Ask, forbidden
+from matching.vocabulary import Phase
 from settlement.store import Store, describe
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -43,6 +46,7 @@ def pages() -> dict[str, str]:
         "reject-reasons.md": reasons_page(),
         "tables.md": tables_page(),
         "limits.md": limits_page(),
+        "phases.md": phases_page(),
         "stories.md": stories_page(),
     }
 
@@ -164,7 +168,7 @@ def limits_page() -> str:
     """Return every limit and setting with its reason."""
     rows = [
         (f"`{name}`", value, reason)
-        for module in (config, vocabulary, messages)
+        for module in (config, vocabulary, messages, market_decisions, calendar, fixing)
         for name, value, reason in constants(module.__file__ or "")
         if isinstance(getattr(module, name), int | float)
     ]
@@ -173,7 +177,11 @@ def limits_page() -> str:
 
 def constants(path: str) -> list[tuple[str, str, str]]:
     """Return the module constants that a docstring follows: name, value as written, docstring."""
-    body = ast.parse(Path(path).read_text("utf-8")).body
+    return documented(ast.parse(Path(path).read_text("utf-8")).body)
+
+
+def documented(body: Sequence[ast.stmt]) -> list[tuple[str, str, str]]:
+    """Return the names among some statements that a docstring follows: name, value as written, docstring."""
     found = []
     for statement, following in pairwise(body):
         if (
@@ -185,6 +193,72 @@ def constants(path: str) -> list[tuple[str, str, str]]:
             value = ast.unparse(statement.value)
             found.append((statement.targets[0].id, value, str(following.value.value)))
     return found
+
+
+def phases_page() -> str:
+    """Return what each phase takes and which may follow it, and the phases of each mode and state."""
+    parts = [
+        MADE,
+        "# Phases\n",
+        "[Phases, calls and auctions](../manual/auctions.md) tells what each phase is, and",
+        "[the trading day](../manual/trading-day.md) who changes it, and what modes and states are.\n",
+        "## What each phase takes\n",
+        "Or, where it does not, the reason of the refusal.\n",
+        table(("phase", *map(_words, Ask)), ((_coded(_word(phase)), *_takings(phase)) for phase in Phase)),
+        *_ask_meanings(),
+        "\n## Which phase may follow which\n",
+        "At the venue, whoever asks for it. To the order book alone, any may follow any.\n",
+        table(
+            ("phase", "may be followed by"),
+            ((_coded(_word(phase)), _phases(FOLLOWS[phase])) for phase in Phase),
+        ),
+        "## Which phases each mode knows\n",
+        table(
+            ("mode", "phases"),
+            ((_coded(mode), _phases(known)) for mode, known in market_decisions.PHASES_OF_MODE.items()),
+        ),
+        "## Which phases each state allows\n",
+        table(
+            ("state", "phases", "may become"),
+            (
+                (
+                    _coded(state),
+                    _phases(allowed),
+                    ", ".join(map(_coded, market_decisions.STATES_AFTER[state])),
+                )
+                for state, allowed in market_decisions.PHASES_OF_STATE.items()
+            ),
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def _coded(word: str) -> str:
+    return f"`{word}`"
+
+
+def _word(code: IntEnum) -> str:
+    return code.name.lower()
+
+
+def _words(code: IntEnum) -> str:
+    return _word(code).replace("_", " ")
+
+
+def _takings(phase: Phase) -> list[str]:
+    """Return of each sort of command that a phase takes it, or why it does not."""
+    return ["yes" if ask in TAKEN[phase] else _coded(_word(forbidden(phase, ask))) for ask in Ask]
+
+
+def _phases(phases: Iterable[Phase]) -> str:
+    return ", ".join(_coded(_word(phase)) for phase in phases)
+
+
+def _ask_meanings() -> list[str]:
+    """Return a line for each sort of command whose name does not say all."""
+    defined = ast.parse(inspect.getsource(Ask)).body[0]
+    assert isinstance(defined, ast.ClassDef)
+    return [f"- *{_words(Ask[name])}*: {meaning}" for name, _, meaning in documented(defined.body)]
 
 
 def stories_page() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from exchange.forms import POST_ONLY, aims_at_order, fill_form
 from exchange.memory import is_text
 from exchange.state import Core
+from matching.ids import find
 from matching.kernel import kernel
 from matching.layout import Row
 from matching.refusing import entry_fault, fault_of
@@ -18,7 +19,6 @@ from matching.vocabulary import (
     SLICES_MAX,
     CommandKind,
     OrderType,
-    Phase,
     RejectReason,
     Role,
     Side,
@@ -37,7 +37,20 @@ def is_bare(command: Row) -> bool:
 
 @kernel
 def static_fault(core: Core, command: Row) -> int:
-    """Return why a command cannot be taken as it is written, whatever the balances, or NONE."""
+    """Return why a command cannot be taken as it is written, whatever the balances and the phase, or NONE."""
+    reason = written_fault(core, command)
+    return RejectReason.NONE if is_of_phase(reason) else reason
+
+
+@kernel
+def is_of_phase(reason: int) -> bool:
+    """Tell whether a command is refused for its instrument's phase, which passes."""
+    return reason == RejectReason.INSTRUMENT_NOT_OPEN or reason == RejectReason.NOT_IN_PHASE
+
+
+@kernel
+def written_fault(core: Core, command: Row) -> int:
+    """Return why a command cannot be taken as it is written, and of a new order in this phase, or NONE."""
     if not 0 < command.member < core.ledger.totals[0].members:
         return RejectReason.UNKNOWN_MEMBER
     if aims_at_order(command) or command.kind == CommandKind.MASS_CANCEL:
@@ -50,8 +63,7 @@ def static_fault(core: Core, command: Row) -> int:
         return RejectReason.UNKNOWN_TYPE
     if not is_bare(command):
         return RejectReason.FIELD_NOT_SUPPORTED
-    reason = fault_of(core.book, fill_form(core, command, 0))
-    return RejectReason.NONE if reason == RejectReason.INSTRUMENT_NOT_OPEN else reason
+    return fault_of(core.book, fill_form(core, command, 0))
 
 
 @kernel
@@ -74,8 +86,6 @@ def change_fault(core: Core, command: Row) -> int:
 @kernel
 def standing_fault(core: Core, command: Row) -> int:
     """Return why this member may not place this order now, or NONE. One line a rule."""
-    if core.book.markets[command.instrument].phase != Phase.CONTINUOUS:
-        return RejectReason.INSTRUMENT_NOT_OPEN
     member = core.ledger.members[command.member]
     if member.blocked != 0:
         return RejectReason.MEMBER_BLOCKED
@@ -170,7 +180,18 @@ def detail_of(core: Core, command: Row, reason: int) -> int:
         return max(core.draft[0].subsidy_max, 0)
     if reason == RejectReason.CLOCK_AHEAD:
         return command.sent_at - command.time
+    if is_of_phase(reason):
+        return phase_meant(core, command)
     return limit_of(ledger, command, reason)
+
+
+@kernel
+def phase_meant(core: Core, command: Row) -> int:
+    """Return the phase of the instrument that a command is about, its own or its order's; both are there."""
+    instrument = command.instrument
+    if aims_at_order(command):
+        instrument = core.book.orders[find(core.book, command.order)].instrument
+    return core.book.markets[instrument].phase
 
 
 @kernel

@@ -1,23 +1,49 @@
 """Names and numbers: what members, instruments and programmes are called, and whose key is whose.
 
 Kernels know numbers only. The registry is the other half of the engine's state, and like it a fold
-over the journal: only acts change it.
+over the journal: acts change it, and a collar that begins a call ends the plan that was.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple, get_args
+
 import msgspec
 
-from exchange.instruments import Instrument
-from exchange.protocol.acts import Admit
+from exchange.calendar import Calendar
+from exchange.instruments import Instrument, Kind, Mode
+from exchange.protocol.acts import Admit, SetCollars
 from settlement.terms import ProgrammeTerms
+
+if TYPE_CHECKING:
+    from datetime import date
+
+CALENDAR = "CALENDAR"
+"""Who signs the acts of the trading calendar; no member may be called so."""
 
 REGIONS_MAX = 63
 """A programme names its regions in one word of 64 bits, whose sign stays free."""
 
 
+class Plan(NamedTuple):
+    """How an instrument's call goes on: which call it is, until when (ns), and whether it was extended.
+
+    The plan stands until the instrument enters the next call, closes, or is set by somebody else: so it
+    tells of an instrument in `auction`, too, which call it came from.
+    """
+
+    call: str
+    until: int
+    extended: bool
+
+
 class Registry(msgspec.Struct):
-    """Every name in the order of its number, and the way back from name to number."""
+    """Every name in the order of its number, and the way back from name to number.
+
+    Beside the names, what acts say of trading: `plans` and `overridden` by the number of the instrument,
+    `overridden` being those whose phase an operator set last, not the calendar and not a collar. `fixing_day`
+    is the day whose fixing is begun and not found yet, `fixed_day` the last one that was found.
+    """
 
     members: list[Admit] = msgspec.field(default_factory=list)
     instruments: list[Instrument] = msgspec.field(default_factory=list)
@@ -28,6 +54,13 @@ class Registry(msgspec.Struct):
     member_numbers: dict[str, int] = msgspec.field(default_factory=dict)
     instrument_numbers: dict[str, int] = msgspec.field(default_factory=dict)
     programme_numbers: dict[str, int] = msgspec.field(default_factory=dict)
+    modes: frozenset[Mode] = frozenset(get_args(Mode))
+    collars: dict[Kind, SetCollars] = msgspec.field(default_factory=dict)
+    calendar: Calendar | None = None
+    plans: dict[int, Plan] = msgspec.field(default_factory=dict)
+    overridden: set[int] = msgspec.field(default_factory=set)
+    fixing_day: date | None = None
+    fixed_day: date | None = None
 
     def group_number(self, group: str) -> int:
         """Return the number of a group, giving it one if it is new."""
@@ -54,3 +87,14 @@ class Registry(msgspec.Struct):
         self.programme_numbers[terms.code] = len(self.programmes)
         self.programmes.append(terms)
         return len(self.programmes) - 1
+
+    def fixes(self, call: str) -> bool:
+        """Tell whether a call of this name makes the day's fixing."""
+        return self.calendar is not None and any(
+            one.fixes and one.name == call for one in self.calendar.calls
+        )
+
+    def auction_fixes(self, instrument: int) -> bool:
+        """Tell whether an instrument's auction makes its fixing: without a calendar every one does."""
+        plan = self.plans.get(instrument)
+        return self.calendar is None or (plan is not None and self.fixes(plan.call))

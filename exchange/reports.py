@@ -11,20 +11,26 @@ from exchange.state import Core
 from matching.extras import open_lots
 from matching.kernel import kernel
 from matching.layout import Row
-from matching.vocabulary import CommandKind, EventKind, OrderState, RejectReason, Side
+from matching.vocabulary import CommandKind, EventKind, OrderState, Phase, RejectReason, Side
 
 
 @kernel
 def write_reports(events: np.ndarray, effects: np.ndarray, reports: np.ndarray, members: np.ndarray) -> int:
-    """Write one report an event, and a second one to the maker of a trade; return how many."""
+    """Write one report an event of an order, and a second one to the maker of a trade; return how many.
+
+    In an auction both are makers. What concerns a whole market, its phase or indicative price, is told to no
+    member.
+    """
     count = 0
     for at in range(len(events)):
         event = events[at]
         effect = effects[at]
+        if event.kind == EventKind.PHASE_CHANGED or event.kind == EventKind.INDICATIVE:
+            continue
         report = reports[count]
         members[count] = effect.member
         begin_report(report, event, effect)
-        report.maker = 0
+        report.maker = 1 if event.phase == Phase.AUCTION and event.kind == EventKind.TRADED else 0
         report.state = effect.state
         report.type = effect.type
         report.programme = effect.programme

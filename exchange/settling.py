@@ -5,7 +5,7 @@ from __future__ import annotations
 from exchange.state import Core, Output
 from matching.kernel import kernel
 from matching.layout import Row
-from matching.vocabulary import NO_SLOT, EventKind, OrderState, Side
+from matching.vocabulary import NO_SLOT, EventKind, OrderState, Phase, Side
 from settlement.balances import fee_of, keep_held, most_it_costs, settle_buy, settle_sell
 from settlement.programmes import narrow, pay
 
@@ -36,6 +36,17 @@ def blank_effect(effect: Row, command: Row) -> None:
     for word in range(3):
         effect.client_id[word] = command.client_id[word]
         effect.maker_client_id[word] = 0
+
+
+@kernel
+def name_nobody(effect: Row) -> None:
+    """Let an effect speak of no member: what it tells of concerns the whole market."""
+    effect.member = NO_SLOT
+    effect.programme = NO_SLOT
+    effect.type = 0
+    effect.time_in_force = 0
+    for word in range(3):
+        effect.client_id[word] = 0
 
 
 @kernel
@@ -76,7 +87,7 @@ def settle_leavings(core: Core, command: Row, output: Output, start: int, end: i
 
 @kernel
 def settle_leaving(core: Core, command: Row, output: Output, at: int) -> None:
-    """Settle an event by which lots leave the book without a trade."""
+    """Settle an event that is no trade: mostly lots leave the book by it."""
     event = output.events[at]
     effect = output.effects[at]
     blank_effect(effect, command)
@@ -86,17 +97,22 @@ def settle_leaving(core: Core, command: Row, output: Output, at: int) -> None:
         settle_end(core, OrderState.CANCELLED, event, effect)
     elif event.kind == EventKind.EXPIRED:
         settle_end(core, OrderState.EXPIRED, event, effect)
+    elif event.kind == EventKind.PHASE_CHANGED:
+        name_nobody(effect)
 
 
 @kernel
 def settle_trade(core: Core, event: Row, effect: Row) -> None:
-    """Move money and credits between the two orders of a trade; pay the programme's part."""
+    """Move money and credits between the two orders of a trade; pay the programme's part.
+
+    In an auction both orders have rested, and both pay the maker's fee; the event's order is the buy.
+    """
     ledger = core.ledger
     totals = ledger.totals[0]
     totals.trades += 1
     totals.entries += 1
     amount = event.price * event.quantity
-    taker_fee = fee_of(ledger.stakes[event.slot], amount, False)
+    taker_fee = fee_of(ledger.stakes[event.slot], amount, event.phase == Phase.AUCTION)
     maker_fee = fee_of(ledger.stakes[event.maker_slot], amount, True)
     ledger.stakes[event.slot].filled += event.quantity
     ledger.stakes[event.maker_slot].filled += event.quantity

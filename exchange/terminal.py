@@ -17,13 +17,21 @@ from rich.text import Text
 from exchange.client.money import yuan
 from exchange.instruments import HAO_PER_YUAN
 from feeds.builder import Books
-from feeds.messages import Message, Trades
+from feeds.messages import NO_TAKER, Message, Trades
 from matching.vocabulary import Side
 
 TOP_INSTRUMENTS = 12
 TAPE_LINES = 8
 LINE_SECONDS = 5.0
 """How often a line is written where nobody watches: a log must not be flooded."""
+
+
+_TAKERS = {
+    Side.BUY: Text("buy", style="green"),
+    Side.SELL: Text("sell", style="red"),
+    NO_TAKER: Text("auction"),
+}
+"""How the tape shows a trade's taker."""
 
 
 class Row(NamedTuple):
@@ -103,13 +111,7 @@ class Screen:
         for column in ("tape", "side", "price", "lots"):
             tape.add_column(column, justify="right" if column in ("price", "lots") else "left")
         for symbol, side, price, lots in self._tape:
-            bought = side == Side.BUY
-            tape.add_row(
-                symbol,
-                Text("buy" if bought else "sell", style="green" if bought else "red"),
-                price_text(price),
-                str(lots),
-            )
+            tape.add_row(symbol, _TAKERS[side], price_text(price), str(lots))
         return Group(
             Panel(market, title=self.title, title_align="left", subtitle=self._counts(seconds_left)),
             Panel(tape, title="trades", title_align="left"),

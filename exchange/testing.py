@@ -13,14 +13,16 @@ from collections import deque
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
+from exchange.calendar import Calendar
 from exchange.client.errors import ConnectionLost
 from exchange.client.link import Conversation, Link
 from exchange.client.sync import SyncExchange
 from exchange.engine import RULES_VERSION, Engine
 from exchange.protocol.acts import RegisterKey, SignedAct
 from exchange.server.enquiries import Enquiries
-from exchange.server.founding import OPERATOR, sandbox_firms, standard_acts, voucher
+from exchange.server.founding import OPERATOR, calendar_acts, sandbox_firms, standard_acts, voucher
 from exchange.server.gateway import Gateway, Session
 from exchange.server.journal import Journal
 from exchange.server.memory_journal import MemoryJournal
@@ -52,13 +54,16 @@ class FakeClock:
 class Exchange:
     """A venue on a fake clock, in memory, or with its journal in `folder`.
 
-    `acts` found it; by default the standard catalogue with a sandbox firm and this year's voucher.
+    `acts` found it; by default the standard catalogue with a sandbox firm and this year's voucher. It trades
+    by `calendar`, or round the clock; the ends of calls are drawn from `seed`.
     """
 
     def __init__(
         self,
         acts: tuple[SignedAct, ...] | None = None,
         *,
+        calendar: Calendar | None = None,
+        seed: int = 0,
         folder: Path | None = None,
         clock: FakeClock | None = None,
     ) -> None:
@@ -67,11 +72,11 @@ class Exchange:
         self.journal = (
             MemoryJournal() if folder is None else Journal.open(folder, rules_version=RULES_VERSION)
         )
-        self.sequencer = Sequencer(self.engine, self.journal, self.clock)
+        self.sequencer = Sequencer(self.engine, self.journal, self.clock, Random(seed).randrange)
         founding = acts
         if founding is None:
             founding = standard_acts(sandbox_firms(), [], [voucher(OPENING.year)])
-        self.sequencer.found(founding)
+        self.sequencer.found((*calendar_acts(calendar), *founding))
         keys = tuple(
             SignedAct(OPERATOR, "testing", RegisterKey(member.member, local_key(member.member)))
             for member in self.engine.registry.members
@@ -81,6 +86,7 @@ class Exchange:
             self.sequencer.decide(*keys)
         self._mailboxes: dict[Session, deque[bytes]] = {}
         self.gateway = Gateway(self.sequencer, Enquiries(self.sequencer, self.clock()), self._deliver)
+        self.tell_time()
 
     def connect(self, member: str) -> SyncExchange:
         """Return a member's client, the same as on a network."""
@@ -97,10 +103,10 @@ class Exchange:
         self.gateway.work()
 
     def tell_time(self) -> None:
-        """Let end, and tell of it, what the clock has come to: the trading day, orders with a time."""
-        expired = self.sequencer.tell_time_if_due()
-        if expired is not None:
-            self.gateway.tell(expired)
+        """Do, and tell of it, what the clock has come to: orders with a time, the day's end, the calendar."""
+        done = self.sequencer.tell_time_if_due()
+        if done is not None:
+            self.gateway.tell(done)
 
     def mail_of(self, session: Session) -> list[bytes]:
         """Return what the venue has said to a session since it was asked last."""

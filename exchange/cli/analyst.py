@@ -9,6 +9,8 @@ import click
 from exchange.cli.base import bourse, connected, print_json, print_table, with_json, with_profile
 from exchange.client.money import yuan
 from exchange.profiles import load_profile
+from feeds.messages import IndicativePrice
+from matching.vocabulary import Side
 
 MONEY_COLUMNS = {"open", "high", "low", "close", "price", "amount", "subsidy"}
 
@@ -30,15 +32,29 @@ select * exclude (instrument) from (
 @with_profile("sandbox")
 @with_json
 def book(instrument: str, depth: int, profile: str, *, as_json: bool) -> None:
-    """Show the price levels of an instrument, from the public feed."""
+    """Show the price levels of an instrument and its phase, from the public feed.
+
+    In a call, also the price that the auction would find now, with its volume and who has more.
+    """
     from exchange.marketdata import read_book
 
     with connected(profile) as exchange:
         index = exchange.instruments[instrument].index
     seen = read_book(load_profile(profile), index, time.monotonic() + 5.0)
     bids, asks = seen.bids[:depth], seen.asks[:depth]
+    phase = seen.phase.name.lower()
     if as_json:
-        print_json({"instrument": instrument, "sequence": seen.sequence, "bids": bids, "asks": asks})
+        print_json(
+            {
+                "instrument": instrument,
+                "sequence": seen.sequence,
+                "phase": phase,
+                "reference": seen.reference or None,
+                "indicative": _indicative_fields(seen.indicative),
+                "bids": bids,
+                "asks": asks,
+            }
+        )
         return
     rows = []
     for at in range(max(len(bids), len(asks))):
@@ -52,7 +68,34 @@ def book(instrument: str, depth: int, profile: str, *, as_json: bool) -> None:
                 ask[1] if ask else "",
             )
         )
-    print_table(f"{instrument} (yuan a lot, lots)", ("lots", "bid", "ask", "lots "), rows)
+    print_table(f"{instrument}, {phase} (yuan a lot, lots)", ("lots", "bid", "ask", "lots "), rows)
+    if seen.indicative is not None:
+        click.echo(indicative_text(seen.indicative))
+
+
+def _indicative_fields(indicative: IndicativePrice | None) -> dict[str, object] | None:
+    """Return an indicative price, its side in a word; None outside of calls, and without a price."""
+    if indicative is None or not indicative.price:
+        return None
+    side = Side(indicative.side).name.lower() if indicative.surplus else None
+    return {**indicative._asdict(), "side": side}
+
+
+def indicative_text(indicative: IndicativePrice) -> str:
+    """Return what an auction would find now, in words.
+
+    >>> from feeds.messages import IndicativePrice
+    >>> indicative_text(IndicativePrice(price=123_500, volume=40, surplus=5, side=0))
+    'auction now: 40 lots at 12.35, 5 more to buy'
+    >>> indicative_text(IndicativePrice(0, 0, 0, 0))
+    'auction now: no price'
+    """
+    if not indicative.price:
+        return "auction now: no price"
+    more = (
+        f", {indicative.surplus} more to {Side(indicative.side).name.lower()}" if indicative.surplus else ""
+    )
+    return f"auction now: {indicative.volume} lots at {yuan(indicative.price)}{more}"
 
 
 @bourse.command(epilog="Example: bourse trades QWEN3-MAX --limit 20")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,7 @@ def matching(workloads: tuple[str, ...], commands: int, *, peers: bool, as_json:
     asked = workloads or WORKLOADS
     if peers:
         _require_peers()
-    console = Console(stderr=True)
-    with console.status("", spinner="line") as status:
-
-        def tell(what: str) -> None:
-            status.update(what)
-            if not console.is_terminal:
-                console.print(what, highlight=False)
-
+    with _telling() as tell:
         figures = benchmarks.matching(asked, commands, told=tell)
         if peers:
             figures["results"] += _peer_results(asked, commands, tell)
@@ -64,6 +58,42 @@ def matching(workloads: tuple[str, ...], commands: int, *, peers: bool, as_json:
         return
     _print_results(figures["results"], benchmarks.ENGINE)
     _print_rest(figures)
+
+
+@bench.command(epilog="Example: bourse bench auction --orders 100000 --json")
+@click.option(
+    "--orders", default=1_000_000, show_default=True, type=click.IntRange(min=1), help="Orders that uncross."
+)
+@with_json
+def auction(orders: int, *, as_json: bool) -> None:
+    """Measure call auctions: CPU time of the kernels, events written.
+
+    First the one command that uncrosses a call of many limit orders, of 10,000 members over 20,000 prices,
+    about half of which trade. Then each new order and each cancel in a call of 10,000 orders, with the
+    indicative price that follows from it.
+    """
+    from exchange import benchmarks
+
+    with _telling() as tell:
+        figures = benchmarks.auction(orders, told=tell)
+    if as_json:
+        print_json(figures)
+        return
+    _print_auction(figures)
+
+
+@contextmanager
+def _telling() -> Iterator[Callable[[str], None]]:
+    """Yield who tells what is measured now: on a terminal in one line that goes, else line by line."""
+    console = Console(stderr=True)
+    with console.status("", spinner="line") as status:
+
+        def tell(what: str) -> None:
+            status.update(what)
+            if not console.is_terminal:
+                console.print(what, highlight=False)
+
+        yield tell
 
 
 # --- the peers, which an installed copy does not have ----------------------------------------------
@@ -77,7 +107,7 @@ def _require_peers() -> None:
         fail("the peers are not installed: `make bench-peers` does it, in an environment of their own", 2)
 
 
-def _peer_results(workloads: Sequence[str], commands: int, tell: Any) -> Iterator[Result]:  # noqa: ANN401
+def _peer_results(workloads: Sequence[str], commands: int, tell: Callable[[str], None]) -> Iterator[Result]:
     """Run the checkout's peers, and yield their figures as they come."""
     command = [sys.executable, "-m", "bench.peers", "--commands", str(commands)]
     for workload in workloads:
@@ -154,5 +184,25 @@ def _print_rest(figures: Result) -> None:
     click.echo(
         f"{idle['instruments']:,} instruments listed, mostly idle: {idle['resident_bytes'] / 1e6:.1f} MB "
         f"of memory in use (arrays: {idle['array_bytes'] / 1e6:.1f} MB)"
+    )
+    click.echo(figures["machine"])
+
+
+def _print_auction(figures: Result) -> None:
+    """Print what an uncrossing costs, and what an update of a call does."""
+    uncross, updates = figures["uncross"], figures["updates"]
+    singly = updates["one_a_call_us"]
+    click.echo(
+        f"uncrossing {uncross['orders']:,} orders: {uncross['cpu_ms']:,.1f} ms "
+        f"({uncross['cpu_ns_per_order']:,.1f} ns an order), {uncross['trades']:,} trades "
+        f"of {uncross['quantity']:,} lots"
+    )
+    click.echo(
+        f"{updates['updates']:,} updates of a call of {updates['resting']:,} orders told "
+        f"{updates['indicatives']:,} indicative prices: {updates['batch_us_mean']:,.2f} µs each in one batch"
+    )
+    click.echo(
+        f"one command a call: p50 {singly['p50']:,.2f} µs, p99 {singly['p99']:,.2f} µs, "
+        f"max {singly['max']:,.2f} µs; the clock's own {figures['clock_ns']} ns are in them"
     )
     click.echo(figures["machine"])

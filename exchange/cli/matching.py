@@ -21,6 +21,17 @@ Files are CSV or Parquet, by their suffix. Ticks are 1, nothing bounds prices, a
 continuous at first. A table that cannot be taken is told with row and column, and nothing is written;
 a command that the book refuses is an event, `rejected`, with its reason.
 
+A `phase` row of pre_open begins a call: orders stand in the book without trading, and each change tells, as
+`indicative`, what the auction would find now. A `phase` row of auction, or of continuous, trades it at one
+price. Here order 2 buys 3 lots of order 1, at 100:
+
+\b
+  kind,order,side,price,quantity,phase
+  phase,,,,,pre_open
+  new,1,sell,100,5,
+  new,2,buy,102,3,
+  phase,,,,,auction
+
 \b
 Columns of COMMANDS; any may be left out, any cell may be blank:
   kind             new (default), cancel, reduce, replace, mass_cancel, phase
@@ -40,21 +51,31 @@ Columns of COMMANDS; any may be left out, any cell may be blank:
   post_only        true, false (default); or 1, 0
   self_trade       none (default), cancel_taker, cancel_maker, cancel_both,
                    decrement
-  phase            closed, continuous, halted
+  phase            closed, pre_open, no_cancel, auction, continuous, halted;
+                   any may follow any
   time, expires_at nanoseconds
 
 \b
 Columns of EVENTS; blank where there is nothing to tell:
   sequence         the command's row, from 1
-  kind, instrument
-  order            of a trade the taker; maker_order is the other
-  side             of the order
-  price, quantity, leaves
+  kind             accepted, rejected, traded, cancelled, reduced, replaced,
+                   triggered, expired, phase_changed, indicative
+  instrument
+  order            of a trade the taker, in an auction the buy; maker_order
+                   is the other
+  side             of the order; of indicative who has more, blank if nobody
+  price            of phase_changed the reference; of indicative the auction's
+                   price now, blank if it would trade nothing
+  quantity         lots traded, cancelled or expired, else the order's total;
+                   of indicative what would trade
+  leaves           what is open afterwards; of indicative how much more one
+                   side has than the other
   reason           of phase_changed the phase
 
 \b
 Columns of BOOK, what rests at the end, bids before asks, each in priority;
-stops that wait are not in it:
+in a call it may be crossed. Parked stops, and market orders that wait for
+an auction, are not in it:
   instrument, side, price, order
   quantity         all that is open, hidden lots too
 """

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import click
 
+from exchange.calendar import Calendar
 from exchange.cli.base import bourse, connected, fail, print_json, venue_folder, with_json, with_profile
+from exchange.cli.phases import CALENDAR_FILE, read_file
 
 PORT_DEFAULT = 7411
 
@@ -23,7 +25,14 @@ PORT_DEFAULT = 7411
     help="First of four ports, for orders, queries, feed and refreshes; 0: the system chooses.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-def serve(folder: str | None, port: int, host: str) -> None:
+@click.option(
+    "--calendar",
+    type=CALENDAR_FILE,
+    callback=read_file,
+    help="Trading calendar of a new venue, as in exchange/catalogue/calendar.toml; without one it trades "
+    "round the clock.",
+)
+def serve(folder: str | None, port: int, host: str, calendar: Calendar | None) -> None:
     """Run a venue for good; a new folder is founded with the standard catalogue first."""
     from exchange.config import Endpoints
     from exchange.server.folder import Folder
@@ -32,8 +41,10 @@ def serve(folder: str | None, port: int, host: str) -> None:
     from exchange.terminal import warm_with_progress
 
     place = Folder(venue_folder(folder))
+    if place.exists() and calendar is not None:
+        fail(f"--calendar: {place.root} is founded already; let it run, and set it by `bourse calendar`", 2)
     if not place.exists():
-        found_standard(place)
+        found_standard(place, calendar)
         click.echo(f"founded {place.root}: profiles of its members lie in {place.keys}")
     warm_with_progress()
     ends = (f"tcp://{host}:{port + step if port else 0}" for step in range(4))

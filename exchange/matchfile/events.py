@@ -70,18 +70,22 @@ _REASONS = _word_table(reason for reason in RejectReason if reason)
 def event_rows(events: np.ndarray, before: int, instruments: Sequence[str]) -> Any:  # noqa: ANN401  Arrow's
     """Return events (dtype `matching.EVENT`) of a batch as an Arrow record batch.
 
-    `before` is how many commands came before the batch. A field that says nothing is null; of a market
-    whose phase has changed, `reason` tells the phase.
+    `before` is how many commands came before the batch. A field that says nothing is null, also the price
+    of an auction that would trade nothing, and the side that has more where neither has. Of a market whose
+    phase has changed, `reason` tells the phase: no collar is set here, so nothing else changes one.
     """
     is_phase = events["kind"] == EventKind.PHASE_CHANGED
+    is_indicative = events["kind"] == EventKind.INDICATIVE
+    has_no_side = is_phase | (is_indicative & (events["leaves"] == 0))
     columns = [
         events["command"].astype(np.int64) + (before + 1),
         _KINDS.take(pa.array(events["kind"])),
         _names(instruments).take(_known(events["instrument"], NO_SLOT)),
         _known(events["order"], 0),
         _known(events["maker_order"], 0),
-        _SIDES.take(pa.array(np.where(is_phase, BOTH_SIDES, events["side"]))),
-        *(np.ascontiguousarray(events[name]) for name in ("price", "quantity", "leaves")),
+        _SIDES.take(pa.array(np.where(has_no_side, BOTH_SIDES, events["side"]))),
+        pa.array(events["price"], mask=is_indicative & (events["price"] == 0)),
+        *(np.ascontiguousarray(events[name]) for name in ("quantity", "leaves")),
         pc.if_else(
             pa.array(is_phase),
             _PHASES.take(pa.array(events["phase"])),
@@ -92,7 +96,10 @@ def event_rows(events: np.ndarray, before: int, instruments: Sequence[str]) -> A
 
 
 def book_table(book: Book, instruments: Sequence[str]) -> Any:  # noqa: ANN401  Arrow's
-    """Return what rests as an Arrow table: instrument by instrument, bids, asks, each in priority."""
+    """Return what rests as an Arrow table: instrument by instrument, bids, asks, each in priority.
+
+    A book that is crossed, in a call, is told as it stands.
+    """
     batches = []
     for (instrument, name), side in product(enumerate(instruments), Side):
         orders = orders_of(book, instrument, side)

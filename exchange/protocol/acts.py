@@ -5,19 +5,22 @@ Everything that shapes an outcome enters this way, so that the journal alone tel
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 import msgspec
 
-from exchange.instruments import Instrument
+from exchange.calendar import Calendar
+from exchange.instruments import Instrument, Kind, Mode, State
 from settlement.terms import ProgrammeTerms
 
 RoleName = Literal["firm", "provider", "programme_office", "operator", "auditor"]
 SizeName = Literal["micro", "small", "medium", "large"]
+PhaseName = Literal["closed", "pre_open", "no_cancel", "auction", "continuous", "halted"]
 
 
 class ListInstruments(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """List instruments; trading begins at once, in the phase continuous."""
+    """List instruments. Without a calendar those of mode continuous trade at once; all others are closed."""
 
     instruments: tuple[Instrument, ...]
 
@@ -25,7 +28,7 @@ class ListInstruments(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fiel
 class SetFees(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """Set the fees of one kind of instrument, in basis points of an order's amount."""
 
-    kind: Literal["model", "agent", "compute"]
+    kind: Kind
     maker: int
     taker: int
 
@@ -86,10 +89,61 @@ class Issue(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
 
 
 class SetPhase(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """Set what an instrument's market is doing; a blank instrument means all."""
+    """Set what an instrument's market is doing; a blank instrument means all that may do it now.
+
+    A `reference` above 0, in hao, becomes the reference price. The sequencer says of a call which it is,
+    until when it lasts (ns since 1970), and whether that was put off once.
+    """
 
     instrument: str
-    phase: Literal["closed", "continuous", "halted"]
+    phase: PhaseName
+    reference: int = 0
+    call: str = ""
+    until: int = 0
+    extended: bool = False
+
+
+class SetState(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Set an instrument's listing state; its phase follows."""
+
+    instrument: str
+    state: State
+
+
+class AllowModes(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Say which modes of trading the venue may run."""
+
+    modes: tuple[Mode, ...]
+
+
+class SetCollars(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Set the collars of one kind of instrument, per mille; 0: none.
+
+    `market` bounds protection prices, `static` trades about the reference, `dynamic` about the last price.
+    """
+
+    kind: Kind
+    market: int
+    static: int
+    dynamic: int
+
+
+class SetCalendar(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Set the trading calendar."""
+
+    calendar: Calendar
+
+
+class BeginFixing(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Begin to note the trades that a day's fixing may rest on."""
+
+    day: date
+
+
+class FixPrices(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Find the day's price of every instrument; it becomes the reference."""
+
+    day: date
 
 
 class BlockMember(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -110,6 +164,12 @@ Act = (
     | SetCapacity
     | Issue
     | SetPhase
+    | SetState
+    | AllowModes
+    | SetCollars
+    | SetCalendar
+    | BeginFixing
+    | FixPrices
     | BlockMember
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from exchange.calendar import Calendar
 from exchange.instruments import Instrument
 from exchange.protocol.acts import Act
 
@@ -146,6 +147,7 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     journal_bytes: int
     rules_version: int
     programmes: tuple[ListedProgramme, ...]
+    calendar: Calendar | None = None
 
 
 class Decided(msgspec.Struct, frozen=True, tag=True):

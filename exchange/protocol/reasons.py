@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from exchange.protocol.messages import Refused
-from matching.vocabulary import RejectReason
+from matching.permissions import TAKEN, Ask
+from matching.vocabulary import Phase, RejectReason
 
 
 class Meaning(NamedTuple):
-    """Which field a refusal speaks of, and the remedy; `{detail}` is the report's number."""
+    """Which field a refusal speaks of, and the remedy.
+
+    `{detail}` is the report's number; of a refusal for the phase that is a phase, `{phase}` is its name and
+    `{taken}` what it takes.
+    """
 
     field: str
     remedy: str
@@ -42,7 +47,9 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.UNKNOWN_MEMBER: Meaning("member", "ask the operator to admit the member"),
     RejectReason.UNKNOWN_ORDER: Meaning("order", "it has ended or was never yours; ask for your orders"),
     RejectReason.UNKNOWN_PROGRAMME: Meaning("programme", "choose one that the venue runs"),
-    RejectReason.INSTRUMENT_NOT_OPEN: Meaning("instrument", "wait until its phase is continuous"),
+    RejectReason.INSTRUMENT_NOT_OPEN: Meaning(
+        "instrument", "wait until it is open; while it is {phase} it takes {taken}"
+    ),
     RejectReason.MEMBER_BLOCKED: Meaning("member", "ask the operator; cancels still work"),
     RejectReason.ROLE_NOT_PERMITTED: Meaning("member", "use a key whose role may do this"),
     RejectReason.DOMESTIC_ONLY: Meaning("instrument", "choose a domestic one, as your mandate says"),
@@ -55,8 +62,17 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.AMOUNT_OUT_OF_RANGE: Meaning(
         "amount", "give an amount above 0 that the ledger can hold beside the rest"
     ),
-    RejectReason.TERMS_INVALID: Meaning("terms", "keep rates within 0 and 10000 and amounts above 0"),
+    RejectReason.TERMS_INVALID: Meaning(
+        "terms", "keep rates within 0 and 10000, collars within 0 and 1000, and amounts above 0"
+    ),
     RejectReason.KEY_INVALID: Meaning("public_key", "give 40 Z85 characters of a key not in use"),
+    RejectReason.PHASE_NOT_ALLOWED: Meaning(
+        "phase", "choose a phase that may follow, and that mode, state and venue allow"
+    ),
+    RejectReason.CALENDAR_INVALID: Meaning(
+        "calendar", "mend the calendar, or fix the day whose fixing is begun"
+    ),
+    RejectReason.STATE_NOT_ALLOWED: Meaning("state", "choose what the instrument's state now allows"),
     RejectReason.CREDITS_NOT_AVAILABLE: Meaning("quantity", "sell at most your {detail} free lots"),
     RejectReason.MONEY_NOT_AVAILABLE: Meaning("quantity", "deposit, or stay within {detail} hao"),
     RejectReason.PROGRAMME_NOT_ELIGIBLE: Meaning("programme", "its terms leave out firm or instrument"),
@@ -81,12 +97,31 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.UNKNOWN_SELF_TRADE: Meaning(
         "self_trade", "use none, cancel_taker, cancel_maker, cancel_both or decrement"
     ),
-    RejectReason.UNKNOWN_PHASE: Meaning("phase", "use closed, continuous or halted"),
+    RejectReason.UNKNOWN_PHASE: Meaning(
+        "phase", "use closed, pre_open, no_cancel, auction, continuous or halted"
+    ),
     RejectReason.SELF_TRADE: Meaning("order", "it met an order of its own group, and its mode ended it"),
     RejectReason.NOT_FILLABLE: Meaning("quantity", "what it demands at once is not there; ask for less"),
     RejectReason.BOOK_FULL: Meaning(
         "display_quantity", "too many icebergs are open; show more of the order, or try again later"
     ),
+    RejectReason.NOT_IN_PHASE: Meaning(
+        "instrument", "wait for another phase; while it is {phase} it takes {taken}"
+    ),
+    RejectReason.STATIC_COLLAR: Meaning(
+        "price", "it would have traded too far from the reference price; a call auction has begun"
+    ),
+    RejectReason.DYNAMIC_COLLAR: Meaning(
+        "price", "it would have traded too far from the last price; a call auction has begun"
+    ),
+}
+
+_ASKS = {
+    Ask.ORDER: "new orders",
+    Ask.AT_ONCE: "orders that must trade at once",
+    Ask.REPLACE: "replaces",
+    Ask.REDUCE: "reduces",
+    Ask.CANCEL: "cancels",
 }
 
 
@@ -97,4 +132,8 @@ def refused(reason: RejectReason, value: str, request: int = 0) -> Refused:
 
 def remedy_of(reason: RejectReason, detail: int) -> str:
     """Return what to do about a refusal."""
-    return MEANINGS[reason].remedy.format(detail=detail)
+    remedy = MEANINGS[reason].remedy
+    if reason not in (RejectReason.INSTRUMENT_NOT_OPEN, RejectReason.NOT_IN_PHASE):
+        return remedy.format(detail=detail)
+    phase = Phase(detail)
+    return remedy.format(phase=phase.name.lower(), taken=", ".join(_ASKS[ask] for ask in TAKEN[phase]))

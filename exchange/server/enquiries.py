@@ -96,6 +96,7 @@ class Enquiries:
             journal_bytes=self._sequencer.journal.bytes_written,
             rules_version=RULES_VERSION,
             programmes=self._programmes(),
+            calendar=engine.registry.calendar,
         )
 
     def _programmes(self) -> tuple[ListedProgramme, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
+from exchange.calendar import Calendar
 from exchange.instruments import HAO_PER_YUAN, Instrument, standard_catalogue
 from exchange.protocol.acts import (
     Act,
@@ -14,6 +15,7 @@ from exchange.protocol.acts import (
     Issue,
     ListInstruments,
     RegisterKey,
+    SetCalendar,
     SetCapacity,
     SetFees,
     SignedAct,
@@ -95,6 +97,11 @@ def standard_acts(
     acts.extend(DefineProgramme(terms) for terms in programmes)
     acts.extend(RegisterKey(pair.member, pair.public_key) for pair in keys)
     return tuple(SignedAct(OPERATOR, "founding", act) for act in acts)
+
+
+def calendar_acts(calendar: Calendar | None) -> tuple[SignedAct, ...]:
+    """Return the acts that come first where a venue is founded with a calendar: it opens what they list."""
+    return () if calendar is None else (SignedAct(OPERATOR, "founding", SetCalendar(calendar)),)
 
 
 def sandbox_firms() -> list[tuple[Admit, int]]:

@@ -55,9 +55,9 @@ def _trade(
     while not stop.is_set():
         door.drain(gateway)
         busy = gateway.work()
-        expired = sequencer.tell_time_if_due()
-        if expired is not None:
-            gateway.tell(expired)
+        done = sequencer.tell_time_if_due()
+        if done is not None:
+            gateway.tell(done)
         now = time.monotonic()
         if sequencer.engine.sequence != announced or now >= next_announcement:
             announced = sequencer.engine.sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from exchange.engine import Engine, Outcome
 from exchange.protocol.acts import SignedAct, encode_acts
 from exchange.protocol.arrays import COMMAND
 from exchange.server.journal import Position
+from exchange.server.timekeeper import Draw, Timekeeper
+from matching.layout import NEVER
 from matching.vocabulary import CommandKind, RejectReason
 from settlement.terms import VENUE_OFFSET_NS
 
@@ -46,34 +49,33 @@ DAY_NS = 86_400 * 10**9
 
 
 class Sequencer:
-    """Journal first, then the engine: a batch that could not be synced is never applied or answered."""
+    """Journal first, then the engine: a batch that could not be synced is never applied or answered.
 
-    def __init__(self, engine: Engine, journal: SequencedLog, clock: Clock) -> None:
+    Whatever the clock has come to goes before what members ask: no command passes the end of a trading day
+    or a step of the calendar. `draw` is where the random end of calls comes from.
+    """
+
+    def __init__(
+        self, engine: Engine, journal: SequencedLog, clock: Clock, draw: Draw = secrets.randbelow
+    ) -> None:
         assert engine.sequence == journal.sequence, "recover the engine from this journal first"
         self.engine = engine
         self.journal = journal
         self._clock = clock
-        self._next_midnight = midnight_after(engine.time) if engine.time else 0
+        self._next_midnight = midnight_after(engine.time) if engine.time else NEVER
+        self._timekeeper = Timekeeper(engine, draw)
 
     def submit(self, commands: np.ndarray, acts: tuple[SignedAct, ...] = ()) -> Outcome:
         """Give a batch its numbers and time, journal it, apply it. `commands` is written to (their times).
 
-        The first batch after the venue's midnight begins with the end of the trading day, so that no
-        order of yesterday meets one of today, and a journal that has reached a day has ended the last.
+        What the clock had come to was done first, in batches of its own: its events stand in the outcome
+        before those of `commands`.
         """
         named = commands["act"][commands["kind"] == CommandKind.ACT]
         assert named.tolist() == list(range(len(acts))), "each ACT names its act, in their order"
-        now = max(self._clock(), self.engine.time)
-        if self._next_midnight and now >= self._next_midnight:
-            commands = np.concatenate([ending_day(), commands])
-            self._next_midnight = 0
-        commands["time"] = now
-        self._next_midnight = self._next_midnight or midnight_after(now)
-        count = len(commands)
-        frame = self.journal.frames
-        state_hash = 0 if frame % STATE_HASH_EVERY else self.engine.state_hash()
-        self.journal.append(now, commands.tobytes(), encode_acts(acts) if acts else b"", count, state_hash)
-        return self.engine.apply(commands, acts)
+        now = self._now()
+        done = self._keep_time(now)
+        return told_together([*done, self._sequence(commands, acts, now)])
 
     def decide(self, *acts: SignedAct) -> Outcome:
         """Sequence acts as a batch of their own."""
@@ -92,16 +94,64 @@ class Sequencer:
         self.decide(*acts)
 
     def tell_time_if_due(self) -> Outcome | None:
-        """End the trading day at the venue's midnight, and let orders expire when their time has come.
+        """Do what the clock has come to: the end of the trading day, steps of the calendar, orders' expiry.
 
-        Both are sequenced commands, like all that counts; in a busy market other commands tell the time.
+        All are sequenced commands, like all that counts; in a busy market other commands tell the time.
         """
-        now = self._clock()
-        if self._next_midnight and now >= self._next_midnight:
-            return self.submit(np.zeros(0, COMMAND))
+        now = self._now()
+        done = self._keep_time(now)
         if now >= self.engine.next_expiry:
-            return self.submit(telling_time())
-        return None
+            done.append(self._sequence(telling_time(), (), now))
+        return told_together(done) if done else None
+
+    def _now(self) -> int:
+        return max(self._clock(), self.engine.time)
+
+    def _keep_time(self, now: int) -> list[Outcome]:
+        """Do all that the clock has come to; return what came of it, to be kept while others follow.
+
+        The trading day ends first, so that no order of yesterday meets one of today. It is one frame with
+        what the calendar has missed: the journal's time passes none of it that is not done.
+        """
+        done = []
+        while now >= min(self._next_midnight, self._timekeeper.next_due):
+            acts = self._timekeeper.due(now)
+            batch = as_batch(acts)
+            if now >= self._next_midnight:
+                self._next_midnight = midnight_after(now)
+                batch = np.concatenate([ending_day(), batch])
+            if len(batch):
+                done.append(kept(self._sequence(batch, acts, now)))
+        return done
+
+    def _sequence(self, commands: np.ndarray, acts: tuple[SignedAct, ...], now: int) -> Outcome:
+        """Journal one batch, then apply it."""
+        commands["time"] = now
+        if self._next_midnight == NEVER:
+            self._next_midnight = midnight_after(now)
+        frame = self.journal.frames
+        state_hash = 0 if frame % STATE_HASH_EVERY else self.engine.state_hash()
+        encoded = encode_acts(acts) if acts else b""
+        self.journal.append(now, commands.tobytes(), encoded, len(commands), state_hash)
+        outcome = self.engine.apply(commands, acts)
+        self._timekeeper.hear(outcome)
+        return outcome
+
+
+def kept(outcome: Outcome) -> Outcome:
+    """Return an outcome that stays as it is when the engine goes on."""
+    return outcome._replace(events=outcome.events.copy(), effects=outcome.effects.copy())
+
+
+def told_together(outcomes: list[Outcome]) -> Outcome:
+    """Return the last outcome, and before its events those of the others, for members to be told of all."""
+    last = outcomes[-1]
+    if len(outcomes) == 1:
+        return last
+    return last._replace(
+        events=np.concatenate([outcome.events for outcome in outcomes]),
+        effects=np.concatenate([outcome.effects for outcome in outcomes]),
+    )
 
 
 def as_batch(acts: tuple[SignedAct, ...]) -> np.ndarray:

@@ -5,17 +5,29 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
+from exchange.calendar import Calendar
 from exchange.instruments import standard_catalogue
 from exchange.server.folder import Folder, new_key_pair
-from exchange.server.founding import AUDITOR, OPERATOR, sandbox_firms, standard_acts, voucher
+from exchange.server.founding import (
+    AUDITOR,
+    OPERATOR,
+    calendar_acts,
+    sandbox_firms,
+    standard_acts,
+    voucher,
+)
 from settlement.terms import VENUE_ZONE
 
 
-def found_standard(folder: Folder) -> None:
-    """Found a venue with every provider of the standard catalogue, a sandbox firm and this year's voucher."""
+def found_standard(folder: Folder, calendar: Calendar | None = None) -> None:
+    """Found a venue with every provider of the standard catalogue, a sandbox firm and this year's voucher.
+
+    Without a calendar it trades round the clock, and at once.
+    """
     firms = sandbox_firms()
     providers = {instrument.provider for instrument in standard_catalogue()}
     members = [OPERATOR, AUDITOR, *sorted(providers), *(firm.member for firm, _ in firms)]
     keys = [new_key_pair(member) for member in members]
     year = datetime.fromtimestamp(time.time(), VENUE_ZONE).year
-    folder.found(standard_acts(firms, keys, [voucher(year)]), keys)
+    acts = standard_acts(firms, keys, [voucher(year)])
+    folder.found((*calendar_acts(calendar), *acts), keys)

@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from exchange.core import begin_act
+from exchange.core import begin_act, end_act
 from exchange.engine import Engine
 from exchange.protocol.arrays import COMMAND, REPORT
 from exchange.reports import open_orders, write_reports
 from exchange.state import Output
 from feeds.publisher import Publisher
+from matching.auction import clearing
 from matching.batch import match
 from matching.ids import note_ids
 from matching.kernel import is_cached, prune_cache, wipe_cache
 from matching.layout import COMMAND as FORM
 from matching.layout import EVENT, Book, empty_book
-from matching.view import level_quantity, walk_depth, walk_orders
+from matching.view import walk_depth, walk_orders
 from settlement.balances import note_accounts
 from settlement.layout import EFFECT
 from settlement.programmes import note_usages
@@ -30,7 +31,9 @@ def book_steps() -> Iterator[Step]:
 
     The venue enters its kernels by another door, and does not wait for this one.
     """
-    yield "the order book", lambda: match(empty_book(instruments=1), np.zeros(1, FORM))
+    book = empty_book(instruments=1)
+    yield "the order book", lambda: match(book, np.zeros(1, FORM))
+    yield "queues", lambda: walk_orders(book, 0, np.zeros(0, np.int32))
 
 
 def venue_steps() -> Iterator[Step]:
@@ -40,10 +43,10 @@ def venue_steps() -> Iterator[Step]:
     commands = np.zeros(1, COMMAND)
     book = empty_book(instruments=1)
     yield "matching and settlement", lambda: engine.apply(commands)
-    yield (
-        "time before acts",
-        lambda: begin_act(core, commands, 0, 1, Output(np.zeros(1, EVENT), np.zeros(1, EFFECT))),
-    )
+    output = Output(np.zeros(1, EVENT), np.zeros(1, EFFECT))
+    yield "time before acts", lambda: begin_act(core, commands, 0, output)
+    yield "phases and auctions", lambda: end_act(core, commands, 0, 1, np.zeros(0, FORM), output, 0)
+    yield "auction prices", lambda: clearing(book, 0)
     yield "early refusals", lambda: engine.faults(commands)
     yield "state hash", engine.state_hash
     yield (
@@ -55,10 +58,8 @@ def venue_steps() -> Iterator[Step]:
     yield "open orders", lambda: open_orders(core, 0)
     yield "tables", lambda: (note_ids(core.book), note_accounts(core.ledger))
     yield "usages", lambda: note_usages(core.ledger)
-    yield "levels", lambda: level_quantity(book, 0, 0, 1)
     yield "depth", lambda: walk_depth(book, 0, np.zeros((0, 3), np.int64))
     yield "feed", lambda: touch_levels(book)
-    yield "queues", lambda: walk_orders(book, 0, np.zeros(0, np.int32))
 
 
 def touch_levels(book: Book) -> object:

@@ -48,6 +48,7 @@ from matching.vocabulary import (
     CommandKind,
     EventKind,
     OrderState,
+    Phase,
     RejectReason,
     Side,
     TimeInForce,
@@ -244,7 +245,9 @@ class Rules:
             return [refusal(self.sequence, RejectReason.TOO_OLD, client_id=command.client_id)]
         if self.refuse is not None:
             self.ids[command.client_id] = -int(self.refuse)
-            return [refusal(self.sequence, self.refuse, detail=100, **command_fields(command))]
+            return [
+                refusal(self.sequence, self.refuse, detail=detail_of(self.refuse), **command_fields(command))
+            ]
         order = self.sequence
         self.ids[command.client_id] = order
         resting = Resting(command, order)
@@ -301,7 +304,8 @@ class Rules:
         order = self.ids[command.client_id]
         if order <= 0:
             fields = command_fields(command) | {"kind": EventKind.KNOWN}
-            return refusal(self.sequence, RejectReason(-order), detail=100, **fields)
+            reason = RejectReason(-order)
+            return refusal(self.sequence, reason, detail=detail_of(reason), **fields)
         return self.report(EventKind.KNOWN, self.orders[order])
 
     def report(self, kind: EventKind, resting: Resting, **fields: Any) -> Report:
@@ -335,6 +339,12 @@ def command_fields(command: Command) -> dict[str, Any]:
     """Return what a refusal repeats of a command."""
     names = ("side", "instrument", "programme", "client_id", "price", "quantity", "time_in_force")
     return {name: getattr(command, name) for name in names}
+
+
+def detail_of(reason: RejectReason) -> int:
+    """Return the number that a refusal speaks of: the phase that forbids the command, or any amount."""
+    is_for_phase = reason in (RejectReason.INSTRUMENT_NOT_OPEN, RejectReason.NOT_IN_PHASE)
+    return Phase.HALTED if is_for_phase else 100
 
 
 def refusal(sequence: int, reason: RejectReason, **fields: Any) -> Report:

@@ -231,6 +231,7 @@ def test_a_refusal_names_field_value_and_remedy(line):
     [
         (RejectReason.PROGRAMME_EXHAUSTED, "programme", VOUCHER),
         (RejectReason.INSTRUMENT_NOT_OPEN, "instrument", "QWEN3-MAX"),
+        (RejectReason.NOT_IN_PHASE, "instrument", "QWEN3-MAX"),
         (RejectReason.MONEY_NOT_AVAILABLE, "quantity", 10),
         (RejectReason.MEMBER_BLOCKED, "member", "ACME"),
         (RejectReason.PROGRAMME_OUTLASTS_DAY, "time_in_force", "gtc"),

@@ -17,6 +17,7 @@ from exchange.server.warm import warm_up
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 TEXT = README.read_text("utf-8")
+LINKED = set(re.findall(r"\]\(([\w./-]+)\)", TEXT))
 EXAMPLES = dict(re.findall(r"<!-- tested: (\w+) -->\n```python\n(.*?)```", TEXT, re.DOTALL))
 
 
@@ -49,5 +50,10 @@ def test_every_command_shown_exists():
 
 
 def test_every_page_linked_is_there():
-    for target in re.findall(r"\]\(([\w./-]+)\)", TEXT):
+    for target in LINKED:
         assert README.parent.joinpath(target).exists(), target
+
+
+def test_every_page_is_linked():
+    pages = README.parent.joinpath("docs").rglob("*.md")
+    assert {str(page.relative_to(README.parent)) for page in pages} <= LINKED

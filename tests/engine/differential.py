@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from exchange.engine import Engine
 from exchange.server.audit import laws_broken
-from matching.vocabulary import EventKind, OrderState, RejectReason
+from matching.vocabulary import EventKind, OrderState, Phase, RejectReason
 from settlement.reference import ReferenceLedger
 from tests.engine.flow import IDS_PER_MEMBER, Flow
 from tests.engine.market import Said, Step, batch_of, rows_of, stand_of
@@ -86,7 +86,12 @@ def play(batches: Iterable[Sequence[Step]], twin: Twin, again: str = "") -> Play
             told = [f"\n  engine {one}\n  twin {two}" for one, two in zip(*stands, strict=True) if one != two]
             where = f"after command {engine.sequence}"
             raise Difference(f"{where} they stand differently:{''.join(told)}\nto repeat: {again}")
+        fixings = [(row.day, row.instrument, row.price, row.rung) for row in outcome.happened.fixings]
+        if fixings != twin.fixings:
+            raise Difference(f"fixings:\n  engine {fixings}\n  twin {twin.fixings}\nto repeat: {again}")
+        twin.fixings.clear()
         outcomes.update(map(outcome_of, said))
+        outcomes.update(f"fixing: {rung}" for _, _, _, rung in fixings)
         for result in outcome.acts:
             act = batch[result.row].act
             outcomes[f"act {type(act).__name__}: {name_of(result.reason)}"] += 1
@@ -100,9 +105,8 @@ def expected_of(batch: Sequence[Step], twin: Twin, results: dict[int, RejectReas
         if act is None:
             expected += twin.apply(command)
             continue
-        expected += twin.pass_time(command)
-        if results[twin.sequence] == RejectReason.NONE:
-            twin.decide(act)
+        is_taken = results[twin.sequence + 1] == RejectReason.NONE
+        expected += twin.decided(command, act if is_taken else None)
     return expected
 
 
@@ -150,6 +154,8 @@ def outcome_of(one: Said) -> str:
         return f"{kind}: {name_of(one.reason)}"
     if one.kind == EventKind.KNOWN:
         return f"{kind}: {OrderState(one.state).name.lower()}"
+    if one.kind == EventKind.TRADED and one.phase == Phase.AUCTION:
+        kind = f"{kind} in an auction"
     return f"{kind}, subsidised" if one.subsidy else kind
 
 

@@ -13,14 +13,19 @@ import msgspec
 from exchange.protocol.acts import (
     Act,
     Admit,
+    AllowModes,
+    BeginFixing,
     BlockMember,
     DefineProgramme,
     Deposit,
+    FixPrices,
     Issue,
     ListInstruments,
     SetCapacity,
+    SetCollars,
     SetFees,
     SetPhase,
+    SetState,
 )
 from exchange.protocol.records import Command, Instruction
 from matching.vocabulary import (
@@ -75,7 +80,18 @@ JUMBO_GRANT = ProgrammeTerms(
     valid_through=date(2027, 12, 31),
 )
 
-LISTED = (*INSTRUMENTS, JUMBO)
+EXTRAS = (
+    instrument("CALLED", "model", "YUN", 1_000, 10, domestic=True, mode="call"),
+    instrument("GOING", "compute", "FAR", 600, 5, domestic=True),
+    instrument("LISTING", "agent", "YUN", 500, 5, domestic=True, mode="listing"),
+)
+"""One that trades in calls only, one that is retired in the end, one that has a price and no market."""
+
+LISTED = (*INSTRUMENTS, JUMBO, *EXTRAS)
+WEIGHTS = (6, 4, 4, 2, 1, 1.5, 1, 0.1)
+RETIRED_FROM = 3_000
+"""One instrument is retired after so many commands."""
+
 NEWCOMERS = 4
 """How many members are admitted while the market trades."""
 
@@ -101,7 +117,10 @@ class Flow:
         self.traders: list[int] = []
         self.names: list[str] = ["HOUSE"]
         self.programmes: list[ProgrammeTerms] = []
-        self.halted = False
+        self.in_call = 0
+        self.unlisted = ""
+        self.fixing_day = date(2026, 11, 20)
+        self.is_fixing = False
         self.blocked = ""
         self.numbered = 0
 
@@ -121,9 +140,9 @@ class Flow:
             yield act
             self.note(act)
         extra: tuple[Act, ...] = (
-            ListInstruments((JUMBO,)),
-            SetCapacity("JUMBO", 10**6),
-            Issue("JUMBO", 100_000),
+            ListInstruments((JUMBO, *EXTRAS)),
+            *(SetCapacity(one.symbol, 10**6) for one in (JUMBO, *EXTRAS)),
+            *(Issue(one.symbol, 100_000) for one in (JUMBO, *EXTRAS)),
             SetFees("agent", maker=7, taker=3),
             DefineProgramme(JUMBO_GRANT),
             *(Deposit(name, RICH_MONEY) for name in RICH),
@@ -173,7 +192,7 @@ class Flow:
     def order(self) -> Command:
         """Return an order that is sound, though perhaps not allowed or not covered."""
         chance = self.chance
-        index = chance.choices(range(len(LISTED)), (6, 4, 4, 2, 1))[0]
+        index = chance.choices(range(len(LISTED)), WEIGHTS)[0]
         listed = LISTED[index]
         is_sell = chance.random() < 0.5
         member = chance.choice((*self.traders, self.names.index("LIM")))
@@ -293,7 +312,7 @@ class Flow:
         """Return what an operator decides: mostly what keeps the market going."""
         chance = self.chance
         name = self.names[chance.choice(self.traders)]
-        sort = chance.randrange(12)
+        sort = chance.randrange(16)
         if sort < 3:
             return Deposit(name, chance.choice((1, 1_000, 300_000)))
         if sort < 6:
@@ -301,8 +320,10 @@ class Flow:
             return Issue(symbol, chance.choice((10, 100, 1_000, 1_000, 0, 10**12)))
         if sort == 6 or self.blocked:
             return self.block(name)
-        if sort == 7 or self.halted:
+        if sort in (7, 12) or self.in_call:
             return self.phase()
+        if sort > 12:
+            return self.rule()
         if sort == 8:
             return self.newcomer()
         if sort == 9:
@@ -319,13 +340,50 @@ class Flow:
         return BlockMember(name, True)
 
     def phase(self) -> Act:
-        """Return that a market is halted, or that this is over."""
-        if self.halted:
-            self.halted = False
-            return SetPhase("", "continuous")
-        self.halted = True
-        symbol = self.chance.choice((*INSTRUMENTS,)).symbol
-        return SetPhase(symbol, self.chance.choice(("halted", "closed")))
+        """Return a step of some markets' day: a call or a halt, what becomes of it, its end for all."""
+        chance = self.chance
+        if not self.in_call:
+            self.in_call = chance.randint(3, 5)
+        self.in_call -= 1
+        if self.in_call < 2:
+            return SetPhase("", "auction" if self.in_call else "continuous")
+        until = chance.choice((0, self.time + SECOND_NS))
+        if chance.random() < 0.3:
+            return SetPhase("", chance.choice(("pre_open", "no_cancel", "auction")), until=until)
+        one = chance.choice(LISTED)
+        phase = chance.choice(
+            ("pre_open", "pre_open", "pre_open", "no_cancel", "auction", "halted", "closed")
+        )
+        reference = chance.choice((0, 0, one.list_price + 7))
+        return SetPhase(one.symbol, phase, reference, until=until)  # type: ignore[arg-type]
+
+    def rule(self) -> Act:
+        """Return what an operator decides seldom: collars, modes, states, and the day's fixing."""
+        chance = self.chance
+        sort = chance.randrange(8)
+        if sort < 2:
+            market, static, dynamic = (chance.choice((0, 80, 120, 150, 200, 1_001)) for _ in range(3))
+            return SetCollars(chance.choice(KINDS), market, static, dynamic)  # type: ignore[arg-type]
+        if sort == 2 or self.unlisted:
+            return self.state()
+        if sort == 3:
+            modes = chance.choice((("call", "continuous"), ("call", "continuous", "listing")))
+            return AllowModes(modes)  # type: ignore[arg-type]
+        if self.is_fixing:
+            self.is_fixing = False
+            return FixPrices(self.fixing_day)
+        self.is_fixing = True
+        self.fixing_day = date.fromordinal(self.fixing_day.toordinal() + chance.choice((1, 1, 1, 0)))
+        return BeginFixing(self.fixing_day)
+
+    def state(self) -> Act:
+        """Return that an instrument is taken out of trading, or that this is over."""
+        if self.unlisted:
+            symbol, self.unlisted = self.unlisted, ""
+            is_over = symbol == "GOING" and self.sequence > RETIRED_FROM
+            return SetState(symbol, "retired" if is_over else "listed")
+        self.unlisted = self.chance.choice([one.symbol for one in LISTED])
+        return SetState(self.unlisted, self.chance.choice(("suspended", "cancel_only", "retired")))
 
     def newcomer(self) -> Act:
         """Return a new member's admission, or somebody's who is there already."""

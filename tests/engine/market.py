@@ -29,11 +29,13 @@ from exchange.protocol.acts import (
     ListInstruments,
     SetCapacity,
     SetFees,
+    SetPhase,
     SignedAct,
     SizeName,
 )
 from exchange.protocol.arrays import COMMAND
 from exchange.protocol.records import COMMAND_STRUCT, Command
+from exchange.registry import CALENDAR
 from exchange.server.audit import laws_broken
 from matching.layout import EVENT
 from matching.view import orders_of
@@ -81,7 +83,15 @@ def batch_of(steps: Iterable[Step]) -> tuple[np.ndarray, tuple[SignedAct, ...]]:
 
 
 def instrument(
-    symbol: str, kind: Any, provider: str, list_price: int, tick: int, *, domestic: bool, filed: bool = False
+    symbol: str,
+    kind: Any,
+    provider: str,
+    list_price: int,
+    tick: int,
+    *,
+    domestic: bool,
+    filed: bool = False,
+    mode: Any = "continuous",
 ) -> Instrument:
     return Instrument(
         symbol=symbol,
@@ -94,6 +104,7 @@ def instrument(
         tier="standard",
         list_price=list_price,
         tick=tick,
+        mode=mode,
         source="a test",
         source_version="1",
         source_date="2026-11-21",
@@ -405,6 +416,19 @@ class Venue:
         self.time += nanoseconds
         return self.ask(Command(CommandKind.CLOCK, time=self.time))
 
+    def set_phase(self, symbol: str, phase: Any, **more: Any) -> Answer:
+        """Let the calendar set a phase; a blank symbol means all that may take it."""
+        return self.sign(SetPhase(symbol, phase, **more), CALENDAR)
+
+    def sign(self, act: Act, who: str) -> Answer:
+        """Let somebody decide, who may."""
+        self.time += 1
+        rows, _ = batch_of([act_step(act, self.time)])
+        outcome = self.engine.apply(rows, (SignedAct(who, "a test", act),))
+        assert laws_broken(self.engine) == []
+        assert outcome.acts[0].reason == RejectReason.NONE
+        return Answer(rows_of(outcome.events, outcome.effects))
+
     def end_day(self) -> Answer:
         self.time += 1
         return self.ask(Command(CommandKind.END_DAY, time=self.time))
@@ -451,7 +475,7 @@ class Venue:
 
 
 class Stand(NamedTuple):
-    """Balances, budgets, usages, members' counters, and what rests."""
+    """Balances, budgets, usages, members' counters, what rests, and what each market is doing."""
 
     balances: dict[tuple[int, int], Balance]
     budgets: list[Budget]
@@ -459,6 +483,7 @@ class Stand(NamedTuple):
     counters: list[tuple[int, int, int]]
     numbers: tuple[int, int]
     book: list[tuple[int, ...]]
+    markets: list[tuple[int, ...]]
 
 
 def stand_of(engine: Engine) -> Stand:
@@ -474,6 +499,7 @@ def stand_of(engine: Engine) -> Stand:
         [*counters],
         (int(totals["entries"]), int(totals["trades"])),
         book_of(engine),
+        engine.core.book.markets[["phase", "reference", "last"]].tolist(),
     )
 
 

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date
+from datetime import date, time
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from exchange.calendar import Calendar
 from exchange.engine import Engine
 from exchange.protocol.acts import (
     Act,
     Admit,
+    AllowModes,
+    BeginFixing,
     BlockMember,
     DefineProgramme,
     Deposit,
+    FixPrices,
     Issue,
     ListInstruments,
     RegisterKey,
     RevokeKey,
+    SetCalendar,
     SetCapacity,
+    SetCollars,
     SetFees,
     SetPhase,
+    SetState,
 )
 from exchange.registry import REGIONS_MAX
 from matching.vocabulary import NO_SLOT, PRICE_MAX, Phase, RejectReason, Side
 from settlement.layout import HOUSE, MONEY
 from settlement.postings import act_postings
-from settlement.rows import Posting
+from settlement.rows import Happened, Posting
 from settlement.terms import AMOUNT_MAX, Rate
 from tests.engine.market import (
     LOTS_EACH,
@@ -46,12 +53,13 @@ from tests.engine.market import (
 
 KEY = "k" * 40
 NEW_ONE = instrument("NEW-ONE", "agent", "YUN", 5_000, 50, domestic=True)
+NO_CALENDAR = Calendar(weekdays=("mon",), closes=time(15), calls=())
 NEW_TERMS = replace(VOUCHER, code="NEW-TERMS")
 
 
 @pytest.fixture
 def venue() -> Venue:
-    return Venue(acts=(*founding(), RegisterKey("ANN", KEY)))
+    return Venue(acts=(*founding(), RegisterKey("ANN", KEY), BeginFixing(date(2026, 11, 21))))
 
 
 def all_of(engine: Engine) -> dict[str, bytes]:
@@ -66,7 +74,7 @@ def all_of(engine: Engine) -> dict[str, bytes]:
     tables |= {"markets": book.markets, "halves": book.halves, "counts": counts_but_time}
     tables |= {"orders": book.orders[: counts["orders_used"]], "recalls": memory.recalls[: totals["members"]]}
     rows = {name: table.tobytes() for name, table in tables.items()}
-    return rows | {"names": msgspec.json.encode(engine.registry)}
+    return rows | {"names": msgspec.json.encode(engine.registry), "notes": msgspec.json.encode(engine.notes)}
 
 
 # --- refused -----------------------------------------------------------------------------------
@@ -100,6 +108,7 @@ REFUSED: list[tuple[Act, RejectReason]] = [
     (admission(member=""), RejectReason.ALREADY_EXISTS),
     (admission(member="ANN"), RejectReason.ALREADY_EXISTS),
     (admission(member="HOUSE"), RejectReason.ALREADY_EXISTS),
+    (admission(member="CALENDAR"), RejectReason.ALREADY_EXISTS),
     (admission(turnover_max=2**63), RejectReason.TERMS_INVALID),
     (admission(open_orders_max=-1), RejectReason.TERMS_INVALID),
     (RegisterKey("NOBODY", "n" * 40), RejectReason.UNKNOWN_MEMBER),
@@ -132,6 +141,21 @@ REFUSED: list[tuple[Act, RejectReason]] = [
     (Issue("QWEN", -1), RejectReason.AMOUNT_OUT_OF_RANGE),
     (Issue("QWEN", 10**9 - LOTS_EACH + 1), RejectReason.CAPACITY_EXCEEDED),
     (SetPhase("NOTHING", "halted"), RejectReason.UNKNOWN_INSTRUMENT),
+    (SetPhase("QWEN", "halted", reference=-1), RejectReason.PRICE_NOT_POSITIVE),
+    (SetPhase("QWEN", "halted", reference=PRICE_MAX + 1), RejectReason.PRICE_TOO_LARGE),
+    (SetPhase("QWEN", "continuous"), RejectReason.PHASE_NOT_ALLOWED),
+    (SetPhase("QWEN", "auction"), RejectReason.PHASE_NOT_ALLOWED),
+    (SetPhase("", "no_cancel"), RejectReason.PHASE_NOT_ALLOWED),
+    (SetState("NOTHING", "listed"), RejectReason.UNKNOWN_INSTRUMENT),
+    (SetState("QWEN", "listed"), RejectReason.STATE_NOT_ALLOWED),
+    (SetState("QWEN", "retired"), RejectReason.STATE_NOT_ALLOWED),
+    (AllowModes(("call", "listing")), RejectReason.PHASE_NOT_ALLOWED),
+    (SetCollars("model", -1, 0, 0), RejectReason.TERMS_INVALID),
+    (SetCollars("model", 0, 1_001, 0), RejectReason.TERMS_INVALID),
+    (SetCollars("model", 0, 0, 1_001), RejectReason.TERMS_INVALID),
+    (SetCalendar(NO_CALENDAR), RejectReason.CALENDAR_INVALID),
+    (BeginFixing(date(2026, 11, 20)), RejectReason.ALREADY_EXISTS),
+    (FixPrices(date(2026, 11, 20)), RejectReason.CALENDAR_INVALID),
     (BlockMember("NOBODY", True), RejectReason.UNKNOWN_MEMBER),
 ]
 
@@ -141,7 +165,8 @@ def test_an_act_that_is_refused_leaves_nothing_behind(venue, act, reason):
     before = all_of(venue.engine)
     outcome = venue.play(act_step(act, venue.time))
     assert [result.reason for result in outcome.acts] == [reason]
-    assert (outcome.happened.members, outcome.happened.instruments, outcome.happened.postings) == ((), (), ())
+    assert outcome.happened == Happened()
+    assert len(outcome.events) == 0
     assert all_of(venue.engine) == before
 
 

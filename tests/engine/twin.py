@@ -1,12 +1,12 @@
 """The engine's twin in plain Python: `matching.reference` and `settlement.reference` put together.
 
 Here stand the rules that are neither the book's nor the ledger's: whose ids are remembered, what is
-checked first, what a refusal tells.
+checked first, what a refusal tells. `tests.engine.twin_markets` has those of states, phases and fixings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,10 +20,9 @@ from exchange.protocol.acts import (
     Issue,
     ListInstruments,
     SetFees,
-    SetPhase,
 )
 from exchange.protocol.records import Command as Record
-from matching.reference import Command, Event, Market, ReferenceBook, refusal
+from matching.reference import Command, Event, refusal
 from matching.vocabulary import (
     NO_SLOT,
     NOTIONAL_MAX,
@@ -34,18 +33,27 @@ from matching.vocabulary import (
     EventKind,
     OrderState,
     OrderType,
-    Phase,
     RejectReason,
     Role,
     Side,
     Size,
 )
 from settlement.layout import HOUSE, NO_PROGRAMME
-from settlement.reference import Asked, Effect, Listing, Member, Order, Part, ReferenceLedger, Refused
+from settlement.reference import Asked, Listing, Member, Order, Part, ReferenceLedger, Refused
 from tests.engine.market import Balance, Budget, Said, Stand, Used
+from tests.engine.twin_markets import Markets
 
 UNREAD = ("stop_price", "trail")
 """The fields of a command that no order type of today reads."""
+
+OF_PHASE = (RejectReason.INSTRUMENT_NOT_OPEN, RejectReason.NOT_IN_PHASE)
+"""Why a phase refuses: then the event and the detail tell which."""
+
+UNTOUCHING = (EventKind.REJECTED, EventKind.KNOWN, EventKind.MASS_CANCELLED)
+"""Events by which no instrument was touched."""
+
+OF_MARKETS = (EventKind.PHASE_CHANGED, EventKind.INDICATIVE)
+"""Events that concern a whole market, and no member."""
 
 
 class Memo(NamedTuple):
@@ -74,7 +82,7 @@ class Memory:
         self.ids[memo.record.client_id] = memo
 
 
-class Twin:
+class Twin(Markets):
     """The whole venue without haste: a command in, what is said of it out."""
 
     def __init__(
@@ -82,8 +90,8 @@ class Twin:
         ids_per_member: int = IDS_PER_MEMBER,
         ledger: Callable[[], ReferenceLedger] = ReferenceLedger,
     ) -> None:
+        super().__init__()
         self.ledger = ledger()
-        self.book = ReferenceBook([])
         self.ids_per_member = ids_per_member
         self.names: list[str] = []
         self.symbols: list[str] = []
@@ -96,7 +104,15 @@ class Twin:
 
     # --- what the venue decides: acts that were accepted ---------------------------------------
 
-    def decide(self, act: Act) -> None:
+    def decided(self, record: Record, act: Act | None) -> list[Said]:
+        """Do an act as the next command, None if it was refused, and tell what happened."""
+        said = self.pass_time(record)
+        if act is not None:
+            said += self.settled(record, self.done(self.decide(act)))
+        return [*said, *self.indicated(record, said)]
+
+    def decide(self, act: Act) -> Iterable[Command]:
+        """Do an act; return what it asks of the book."""
         ledger = self.ledger
         match act:
             case Admit():
@@ -113,11 +129,9 @@ class Twin:
                 ledger.issue(self.symbols.index(act.instrument), act.lots)
             case BlockMember():
                 ledger.members[self.names.index(act.member)].blocked = act.blocked
-            case SetPhase():
-                markets = self.book.markets
-                for index, symbol in enumerate(self.symbols):
-                    if act.instrument in ("", symbol):
-                        markets[index] = markets[index]._replace(phase=Phase[act.phase.upper()])
+            case _:
+                return self.decide_of_markets(act)
+        return ()
 
     def admit(self, act: Admit) -> None:
         self.names.append(act.member)
@@ -144,20 +158,20 @@ class Twin:
             self.ledger.list_instrument(
                 Listing(one.kind, provider, one.list_price, domestic=one.domestic, filed=one.filed)
             )
-            market = Market(one.tick)
-            self.book.markets.append(market)
-            self.book.books += ReferenceBook([market]).books
+            self.open_market(one)
 
     # --- what members ask ----------------------------------------------------------------------
 
     def apply(self, record: Record) -> list[Said]:
         """Do what is asked, as the next command, and tell what happened."""
-        return [*self.pass_time(record), *self.do(record)]
+        said = [*self.pass_time(record), *self.do(record)]
+        return [*said, *self.indicated(record, said)]
 
     def pass_time(self, record: Record) -> list[Said]:
         """Begin the next command: the clock comes to its time, and what is due expires."""
         self.sequence += 1
         self.book.clock = max(self.book.clock, record.time)
+        self.book.decrements = 0
         return self.settled(record, [*self.book.expire()])
 
     def do(self, record: Record) -> list[Said]:
@@ -172,13 +186,14 @@ class Twin:
                     return self.cancel_many(record)
                 case CommandKind.END_DAY:
                     self.ledger.end_day()
-                    return self.settled(record, [*self.book.obey(form_of(record, 0))])
+                    return self.settled(record, self.done([form_of(record, 0)]))
                 case CommandKind.CLOCK:
                     return []
             raise Refused(RejectReason.UNKNOWN_KIND)
         except Refused as why:
             order = record.order if record.kind in (CommandKind.CANCEL, CommandKind.REDUCE) else 0
-            event = refusal(form_of(record, order), why.reason)
+            phase = why.detail if why.reason in OF_PHASE else 0
+            event = refusal(form_of(record, order), why.reason, phase)
             return [self.said(record, event, state=OrderState.REJECTED, detail=why.detail)]
 
     def new_order(self, record: Record) -> list[Said]:
@@ -208,7 +223,7 @@ class Twin:
             group=self.groups.index(self.ledger.members[record.member].group),
             subsidised=int(record.programme != NO_PROGRAMME),
         )
-        return self.settled(record, [*self.book.obey(form)])
+        return self.settled(record, self.done([form]))
 
     def change(self, record: Record) -> list[Said]:
         """Take an order back, or lots off it; only its own member may."""
@@ -228,10 +243,22 @@ class Twin:
 
     def obeyed(self, form: Command) -> list[Event]:
         """Put a command to the book. Raises `Refused` if the book does."""
-        events = [*self.book.obey(form)]
+        events = self.done([form])
         if events and events[0].kind == EventKind.REJECTED:
-            raise Refused(RejectReason(events[0].reason))
+            raise Refused(RejectReason(events[0].reason), events[0].phase)
         return events
+
+    def done(self, forms: Iterable[Command]) -> list[Event]:
+        """Let the book do what is asked, one after the other, and what that triggers."""
+        events = []
+        for form in forms:
+            events += [*self.book.do(form), *self.book.trigger()]
+        return events
+
+    def indicated(self, record: Record, said: list[Said]) -> list[Said]:
+        """Tell what auctions would find now, of the instruments that a command has touched."""
+        touched = dict.fromkeys(one.instrument for one in said if one.kind not in UNTOUCHING)
+        return self.settled(record, [*self.book.indicate(touched)])
 
     def known(self, record: Record, memo: Memo) -> Said:
         """Answer an id that is known: nothing is done, and its order's state now is told."""
@@ -282,6 +309,8 @@ class Twin:
             raise Refused(reason, NOTIONAL_MAX // record.price)
         if reason == RejectReason.DISPLAY_QUANTITY_INVALID:
             raise Refused(reason, -(-record.quantity // SLICES_MAX))
+        if reason in OF_PHASE:
+            raise Refused(reason, self.book.markets[record.instrument].phase)
         if reason != RejectReason.NONE:
             raise Refused(reason)
 
@@ -315,10 +344,14 @@ class Twin:
 
     def settled(self, record: Record, events: list[Event]) -> list[Said]:
         """Settle what the book did for one command, and tell it."""
-        return [self.told(record, event, self.ledger.settle(event)) for event in events]
+        self.note(events)
+        return [self.told(record, event) for event in events]
 
-    def told(self, record: Record, event: Event, effect: Effect) -> Said:
+    def told(self, record: Record, event: Event) -> Said:
         """Tell one event of the book with what it means in money."""
+        if event.kind in OF_MARKETS:
+            return self.said(Record(record.kind, time=record.time), event)
+        effect = self.ledger.settle(event)
         facts = self.facts_of(effect.own)
         if effect.maker is not None:
             facts |= {f"maker_{name}": value for name, value in self.facts_of(effect.maker).items()}
@@ -384,6 +417,7 @@ class Twin:
                 for side in Side
                 for order in self.book.orders_of(instrument, side)
             ],
+            [(market.phase, market.reference, market.last) for market in self.book.markets],
         )
 
 

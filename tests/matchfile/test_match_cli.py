@@ -106,3 +106,14 @@ def test_the_help_names_every_column_and_every_word():
     for words in WORDS.values():
         for word in words.codes:
             assert word.lower() in HELP
+
+
+def test_the_call_in_the_help_ends_as_the_help_says(folder):
+    lines = [line.strip() for line in HELP.splitlines()]
+    start = lines.index("kind,order,side,price,quantity,phase")
+    written(folder, "\n".join(lines[start : lines.index("", start)]))
+    assert call("commands.csv", "--events", "events.csv").exit_code == 0
+    trades = [row for row in rows_of(folder / "events.csv") if row["kind"] == "traded"]
+    assert [(row["order"], row["maker_order"], row["price"], row["quantity"]) for row in trades] == [
+        (2, 1, 100, 3)
+    ]

@@ -44,7 +44,14 @@ def test_the_words_are_those_of_the_manual():
         "cancel_both",
         "decrement",
     ]
-    assert {"closed", "continuous", "halted"} <= set(WORDS["phase"].codes)
+    assert list(WORDS["phase"].codes) == [
+        "closed",
+        "pre_open",
+        "no_cancel",
+        "auction",
+        "continuous",
+        "halted",
+    ]
 
 
 @pytest.mark.parametrize(

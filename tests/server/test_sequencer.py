@@ -7,21 +7,25 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 
+from exchange.calendar import standard_calendar
+from exchange.client.errors import OrderRejected
 from exchange.config import STATE_HASH_EVERY
-from exchange.engine import Engine
-from exchange.protocol.acts import Admit, SignedAct
+from exchange.engine import RULES_VERSION, Engine
+from exchange.protocol.acts import Admit, Deposit, SetCollars, SignedAct
 from exchange.protocol.arrays import COMMAND
 from exchange.reports import by_member
 from exchange.server.follower import Commit, Follower
+from exchange.server.founding import calendar_acts
 from exchange.server.journal import Journal, read_frames
 from exchange.server.replay import ReplayParted, apply_frame, recover, replay
 from exchange.server.sequencer import DAY_NS, Sequencer, midnight_after
-from exchange.testing import FakeClock
-from matching.vocabulary import CommandKind, EventKind, Side, TimeInForce
+from exchange.testing import OPENING, Exchange, FakeClock
+from matching.vocabulary import CommandKind, EventKind, Phase, RejectReason, Side, TimeInForce
 from settlement.terms import VENUE_ZONE
 from tests.server.venue import founding
 
@@ -62,7 +66,7 @@ def orders(count, start=0, **fields):
 def venue(tmp_path):
     """Return a sequencer on a journal on the disk, founded, and its clock."""
     engine = Engine()
-    journal = Journal.open(tmp_path / "journal", segment_bytes=1 << 20)
+    journal = Journal.open(tmp_path / "journal", segment_bytes=1 << 20, rules_version=RULES_VERSION)
     clock = FakeClock()
     sequencer = Sequencer(engine, FailingJournal(journal), clock)
     sequencer.found(founding())
@@ -194,7 +198,7 @@ def test_an_order_expires_in_a_quiet_market_by_a_sequenced_command(venue):
 
 
 def test_a_founding_with_a_fault_leaves_the_journal_empty(tmp_path):
-    journal = Journal.open(tmp_path / "journal", segment_bytes=1 << 20)
+    journal = Journal.open(tmp_path / "journal", segment_bytes=1 << 20, rules_version=RULES_VERSION)
     sequencer = Sequencer(Engine(), journal, FakeClock())
     twice = SignedAct("OPERATOR", "test", Admit(member="OPERATOR", role="operator"))
     with pytest.raises(ValueError, match="already_exists"):
@@ -238,3 +242,153 @@ def test_midnight_is_the_venues():
     assert midnight_after(noon) == midnight
     assert midnight_after(midnight - 1) == midnight
     assert midnight_after(midnight) == midnight + DAY_NS
+
+
+# --- the calendar ------------------------------------------------------------------------------
+
+QWEN = "QWEN3-MAX"
+
+
+def moment(hour, minute=0, second=0):
+    """Return a moment of the fake clock's first day, a Monday, in ns since 1970."""
+    return int(OPENING.replace(hour=hour, minute=minute, second=second).timestamp()) * 10**9
+
+
+@pytest.fixture
+def trading_day(tmp_path):
+    """Return a sequencer that was founded with the standard calendar before its day began, and its clock."""
+    journal = Journal.open(tmp_path / "journal", segment_bytes=1 << 20, rules_version=RULES_VERSION)
+    clock = FakeClock(OPENING.replace(hour=8))
+    sequencer = Sequencer(Engine(), journal, clock, Random(5).randrange)
+    sequencer.found((*calendar_acts(standard_calendar()), *founding()))
+    yield sequencer, clock, tmp_path / "journal"
+    journal.close()
+
+
+def market_of(sequencer, symbol=QWEN):
+    engine = sequencer.engine
+    return engine.core.book.markets[engine.registry.instrument_numbers[symbol]]
+
+
+def phase_of(sequencer):
+    return Phase(market_of(sequencer)["phase"])
+
+
+def orders_of(sequencer, *written):
+    """Return a batch of orders of ALIBABA's (sells) and ANN's (buys): client id, side, lots, price."""
+    batch = np.concatenate([orders(1, start) for start, *_ in written])
+    for row, (_, side, lots, price) in zip(batch, written, strict=True):
+        owner = "ANN" if side == Side.BUY else "ALIBABA"
+        row["member"] = sequencer.engine.registry.member_numbers[owner]
+        row["instrument"] = sequencer.engine.registry.instrument_numbers[QWEN]
+        row["side"], row["quantity"], row["price"] = side, lots, price
+        row["sent_at"] = sequencer.engine.time
+    return batch
+
+
+def test_a_trading_day_by_the_calendar(trading_day):
+    sequencer, clock, folder = trading_day
+    seen = []
+    for hour, minute in [(9, 0), (9, 15), (9, 25), (9, 31), (14, 30), (15, 0), (15, 6), (15, 30)]:
+        clock.now = moment(hour, minute)
+        sequencer.tell_time_if_due()
+        seen.append(phase_of(sequencer).name.lower())
+    assert seen == [
+        "closed",
+        "pre_open",
+        "no_cancel",
+        "continuous",
+        "continuous",
+        "pre_open",
+        "halted",
+        "closed",
+    ]
+    assert sequencer.engine.registry.fixed_day == OPENING.date()
+    assert sequencer.tell_time_if_due() is None
+    assert replay(folder).state_hash() == sequencer.engine.state_hash()
+
+
+def test_no_command_passes_a_step_of_the_calendar(trading_day):
+    """However late the calendar is asked, what comes after a step meets the phase that it set."""
+    sequencer, clock, _ = trading_day
+    clock.now = moment(9, 20)
+    price = int(market_of(sequencer)["reference"])
+    outcome = sequencer.submit(orders_of(sequencer, (1, Side.BUY, 5, price), (2, Side.SELL, 5, price)))
+    changed = outcome.events[outcome.events["kind"] == EventKind.PHASE_CHANGED]
+    assert set(changed["phase"].tolist()) == {Phase.PRE_OPEN}
+    assert phase_of(sequencer) == Phase.PRE_OPEN
+    assert outcome.events["kind"].tolist().count(EventKind.ACCEPTED) == 2
+    clock.now = moment(9, 31)
+    outcome = sequencer.submit(orders_of(sequencer, (3, Side.BUY, 5, price)))
+    kinds = outcome.events["kind"].tolist()
+    assert kinds.index(EventKind.TRADED) < kinds.index(EventKind.ACCEPTED)
+    assert outcome.acts == ()
+
+
+def test_a_decision_hears_of_itself_whatever_came_before_it(trading_day):
+    sequencer, clock, _ = trading_day
+    clock.now = moment(9, 20)
+    outcome = sequencer.decide(SignedAct("OPERATOR", "test", Deposit("ANN", 7)))
+    assert [result.reason for result in outcome.acts] == [RejectReason.NONE]
+    assert phase_of(sequencer) == Phase.PRE_OPEN
+
+
+def test_a_sequencer_goes_on_in_the_middle_of_a_call(trading_day):
+    sequencer, clock, folder = trading_day
+    clock.now = moment(9, 20)
+    sequencer.tell_time_if_due()
+    until = {plan.until for plan in sequencer.engine.registry.plans.values()}
+    sequencer.journal.close()
+    engine, journal = recover(folder)
+    again = Sequencer(engine, journal, clock, Random(6).randrange)
+    assert {plan.until for plan in engine.registry.plans.values()} == until
+    clock.now = until.pop() - 1
+    again.tell_time_if_due()
+    assert phase_of(again) == Phase.NO_CANCEL
+    clock.now += 1
+    again.tell_time_if_due()
+    assert phase_of(again) == Phase.CONTINUOUS
+    journal.close()
+    assert replay(folder).state_hash() == engine.state_hash()
+
+
+def test_the_end_of_the_day_and_what_the_calendar_has_missed_are_one_frame(trading_day):
+    sequencer, clock, folder = trading_day
+    clock.now = moment(12)
+    sequencer.tell_time_if_due()
+    frames = sequencer.journal.frames
+    clock.now = moment(10) + DAY_NS
+    sequencer.tell_time_if_due()
+    assert sequencer.journal.frames == frames + 1
+    assert phase_of(sequencer) == Phase.CONTINUOUS
+    assert sequencer.engine.registry.fixed_day == OPENING.date()
+    assert replay(folder).state_hash() == sequencer.engine.state_hash()
+
+
+def test_a_breach_of_a_collar_begins_an_auction_that_gives_the_reference(venue):
+    sequencer, clock, folder = venue
+    sequencer.decide(SignedAct("OPERATOR", "test", SetCollars("model", 0, 100, 0)))
+    price = int(market_of(sequencer)["reference"])
+    far = price + price // 5 // 100 * 100
+    sequencer.submit(orders_of(sequencer, (1, Side.SELL, 5, far), (2, Side.BUY, 5, far)))
+    assert phase_of(sequencer) == Phase.PRE_OPEN
+    sequencer.tell_time_if_due()
+    (plan,) = sequencer.engine.registry.plans.values()
+    assert clock.now + 120 * 10**9 <= plan.until <= clock.now + 150 * 10**9
+    clock.now = plan.until
+    done = sequencer.tell_time_if_due()
+    assert EventKind.TRADED in done.events["kind"].tolist()
+    assert phase_of(sequencer) == Phase.CONTINUOUS
+    assert int(market_of(sequencer)["reference"]) == far
+    assert replay(folder).state_hash() == sequencer.engine.state_hash()
+
+
+def test_a_sandbox_trades_in_the_hours_of_its_calendar():
+    venue = Exchange(calendar=standard_calendar())
+    with venue.connect("SANDBOX") as exchange:
+        qwen = exchange.instruments[QWEN]
+        assert qwen.phase == "continuous"
+        exchange.place(qwen.buy(1, limit=qwen.listing.list_price))
+        venue.clock.now = moment(16)
+        with pytest.raises(OrderRejected, match="instrument_not_open"):
+            exchange.place(qwen.buy(1, limit=qwen.listing.list_price))

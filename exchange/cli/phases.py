@@ -1,0 +1,165 @@
+"""What an operator decides about trading: phases, states, collars, and the calendar that sets phases else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import get_args
+
+import click
+import msgspec
+
+from exchange.calendar import SECOND_NS, Calendar, Step, read_calendar
+from exchange.cli.base import bourse, connected, fail, print_json, print_table, with_json, with_profile
+from exchange.client.money import hao_of
+from exchange.client.sync import SyncExchange as Client
+from exchange.instruments import Kind, State
+from exchange.protocol.acts import PhaseName, SetCalendar, SetCollars, SetPhase, SetState
+from settlement.terms import VENUE_ZONE
+
+ALL = "all"
+"""What stands for every instrument that may take a phase now."""
+
+STEPS_SHOWN = 8
+
+CALENDAR_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+with_why = click.option("--why", required=True, help="The reason, for the journal to keep.")
+PER_MILLE = click.IntRange(0, 1_000)
+
+
+def read_file(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Calendar | None:
+    """Return the calendar of a file, where one is given; what is wrong in it is wrong usage."""
+    try:
+        return None if file is None else read_calendar(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        message = f"calendar {file}: {error}"
+        raise click.BadParameter(message) from error
+
+
+@bourse.command(epilog="Example: bourse phase QWEN3-MAX pre_open --why 'a call on demand'")
+@click.argument("instrument")
+@click.argument("phase", type=click.Choice(get_args(PhaseName)))
+@click.option("--reference", metavar="YUAN", help="The reference price from now on.")
+@with_why
+@with_profile("operator")
+def phase(instrument: str, phase: PhaseName, reference: str | None, why: str, profile: str) -> None:
+    """Set the phase of INSTRUMENT, or of `all` that may take it now, until the calendar's next step."""
+    price = 0 if reference is None else hao_of(reference, "reference")
+    with connected(profile) as exchange:
+        sequence = exchange.act(SetPhase(symbol_of(exchange, instrument), phase, price), why)
+    click.echo(f"{instrument}: {phase} under sequence {sequence}")
+
+
+@bourse.command(epilog="Example: bourse halt QWEN3-MAX --why 'the provider is down'")
+@click.argument("instrument")
+@with_why
+@with_profile("operator")
+def halt(instrument: str, why: str, profile: str) -> None:
+    """Halt INSTRUMENT, or `all`, until the calendar's next step: orders may be taken back, nothing else."""
+    with connected(profile) as exchange:
+        sequence = exchange.act(SetPhase(symbol_of(exchange, instrument), "halted"), why)
+    click.echo(f"{instrument}: halted under sequence {sequence}")
+
+
+@bourse.command(epilog="Example: bourse resume QWEN3-MAX --why 'the provider is back'")
+@click.argument("instrument")
+@with_why
+@with_profile("operator")
+def resume(instrument: str, why: str, profile: str) -> None:
+    """Let INSTRUMENT, or `all`, go on after a halt: with trading, or with a call where it trades in calls."""
+    with connected(profile) as exchange:
+        meant = exchange.instruments.values() if instrument == ALL else [exchange.instruments[instrument]]
+        halted = [one for one in meant if one.phase == "halted" and one.listing.state == "listed"]
+        if not halted:
+            fail(f"{instrument}: nothing that is listed is halted; see `bourse book`, or set a phase", 2)
+        for one in halted:
+            to: PhaseName = "pre_open" if one.listing.mode == "call" else "continuous"
+            sequence = exchange.act(SetPhase(one.symbol, to), why)
+            click.echo(f"{one.symbol}: {to} under sequence {sequence}")
+
+
+@bourse.command(epilog="Example: bourse state QWEN3-MAX suspended --why 'its filing is examined'")
+@click.argument("instrument")
+@click.argument("state", type=click.Choice(get_args(State)))
+@with_why
+@with_profile("operator")
+def state(instrument: str, state: State, why: str, profile: str) -> None:
+    """Set the listing state of INSTRUMENT; its phase follows, and a retired one's orders are cancelled."""
+    with connected(profile) as exchange:
+        sequence = exchange.act(SetState(exchange.instruments[instrument].symbol, state), why)
+    click.echo(f"{instrument}: {state} under sequence {sequence}")
+
+
+@bourse.command(
+    epilog="Example: bourse collars model --market 50 --static 100 --dynamic 30 --why 'first day of trading'"
+)
+@click.argument("kind", type=click.Choice(get_args(Kind)))
+@click.option("--market", type=PER_MILLE, required=True, help="Bounds protection prices.")
+@click.option("--static", type=PER_MILLE, required=True, help="Bounds trades about the reference price.")
+@click.option("--dynamic", type=PER_MILLE, required=True, help="Bounds trades about the last price.")
+@with_why
+@with_profile("operator")
+def collars(kind: Kind, market: int, static: int, dynamic: int, why: str, profile: str) -> None:
+    """Set the collars of all instruments of KIND, per mille; 0: none."""
+    with connected(profile) as exchange:
+        sequence = exchange.act(SetCollars(kind, market, static, dynamic), why)
+    click.echo(f"{kind}: collars set under sequence {sequence}")
+
+
+@bourse.command(epilog="Example: bourse calendar trading-days.toml --why 'the holidays of 2027'")
+@click.argument("file", required=False, type=CALENDAR_FILE, callback=read_file)
+@click.option("--why", default="", help="With FILE: the reason, for the journal to keep.")
+@with_profile("operator")
+@with_json
+def calendar(file: Calendar | None, why: str, profile: str, *, as_json: bool) -> None:
+    """Set the trading calendar of FILE; without one, show the next steps of the venue's.
+
+    The file is written as `exchange/catalogue/calendar.toml` is.
+    """
+    if file is not None and not why:
+        raise click.UsageError("a new calendar needs a reason; give --why")
+    with connected(profile) as exchange:
+        if file is None:
+            show_calendar(exchange, as_json=as_json)
+        else:
+            sequence = exchange.act(SetCalendar(file), why)
+            click.echo(f"calendar set under sequence {sequence}")
+
+
+def symbol_of(exchange: Client, instrument: str) -> str:
+    """Return the symbol that an act names: blank for all. Raises `UnknownName`."""
+    return "" if instrument == ALL else exchange.instruments[instrument].symbol
+
+
+def show_calendar(exchange: Client, *, as_json: bool) -> None:
+    """Print a venue's calendar: the next steps, or that there is none."""
+    told = exchange.status()
+    chosen = told.calendar
+    steps = [] if chosen is None else list(islice(chosen.steps_after(told.time), STEPS_SHOWN))
+    if as_json:
+        print_json(
+            {
+                "sequence": told.sequence,
+                "calendar": msgspec.to_builtins(chosen),
+                "steps": [{"time": step.time, "kind": step.kind, "call": step.call.name} for step in steps],
+            }
+        )
+    elif chosen is None:
+        click.echo("no calendar is set: what is listed trades round the clock")
+    else:
+        print_table("next steps (the venue's time)", ("day", "time", "step"), map(step_row, steps))
+
+
+def step_row(step: Step) -> tuple[str, str, str]:
+    """Return a step as a line of a table."""
+    moment = datetime.fromtimestamp(step.time // SECOND_NS, VENUE_ZONE)
+    told = {
+        "fixing_begins": "trades are noted for the fixing from now on",
+        "opens": f"the {step.call.name} call opens",
+        "no_cancel": f"nothing leaves the {step.call.name} call any more",
+        "ends": f"the {step.call.name} call ends, within its random end",
+        "closes": "the venue closes",
+    }
+    return f"{moment:%a %Y-%m-%d}", f"{moment:%H:%M:%S}", told[step.kind]
