@@ -152,6 +152,20 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             found.append(Step(nanosecond(day, call.ends), "ends", day, call))
         return tuple(sorted(found, key=lambda step: step.time))
 
+    def phase_at(self, moment: int, mode: Mode) -> Literal["closed", "pre_open", "continuous", "halted"]:
+        """Return what an instrument of a mode is to do at a moment, in ns; `pre_open` stands for a call."""
+        phase: Literal["closed", "pre_open", "continuous", "halted"] = "closed"
+        for step in self.steps(day_of(moment)):
+            if step.time > moment:
+                break
+            if step.kind == "closes":
+                phase = "closed"
+            elif mode in step.call.modes and step.kind == "opens":
+                phase = "pre_open"
+            elif mode in step.call.modes and step.kind == "ends":
+                phase = "continuous" if mode == "continuous" and not step.call.fixes else "halted"
+        return phase
+
     def steps_after(self, moment: int) -> Iterator[Step]:
         """Yield the steps later than `moment` (ns since 1970), for as many days as are looked ahead."""
         first = day_of(moment)

@@ -226,6 +226,8 @@ class MarketDecision:
         registry = self.registry
         if act.instrument and act.instrument not in registry.instrument_numbers:
             return RejectReason.UNKNOWN_INSTRUMENT
+        if act.reference != 0 and not act.instrument:
+            return RejectReason.UNKNOWN_INSTRUMENT  # one price is not every instrument's
         if act.reference < 0:
             return RejectReason.PRICE_NOT_POSITIVE
         if act.reference > PRICE_MAX:
@@ -237,6 +239,8 @@ class MarketDecision:
         )
         phase = Phase[act.phase.upper()]
         taken = [index for index in meant if self.may_take(index, phase, act.until)]
+        if not act.instrument and phase == Phase.HALTED:
+            taken = [index for index in taken if self.phase_of(index) != Phase.CLOSED]
         if not taken:
             return RejectReason.PHASE_NOT_ALLOWED
         for index in taken:
@@ -266,6 +270,7 @@ class MarketDecision:
         elif phase != Phase.AUCTION:
             registry.plans.pop(index, None)
         if self.signed.who == CALENDAR:
+            registry.is_calendar_new = False
             registry.overridden.discard(index)
         else:
             registry.overridden.add(index)
@@ -342,10 +347,11 @@ class MarketDecision:
         market["dynamic_collar"] = collars.dynamic
 
     def set_calendar(self, act: SetCalendar) -> RejectReason:
-        """Set the trading calendar; what is open stays so until its next step."""
+        """Set the trading calendar; the sequencer asks it what is due from now on."""
         if act.calendar.fault():
             return RejectReason.CALENDAR_INVALID
         self.registry.calendar = act.calendar
+        self.registry.is_calendar_new = True
         return RejectReason.NONE
 
     # --- its daily price -----------------------------------------------------------------------

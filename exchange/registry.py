@@ -41,7 +41,8 @@ class Registry(msgspec.Struct):
     """Every name in the order of its number, and the way back from name to number.
 
     Beside the names, what acts say of trading: `plans` and `overridden` by the number of the instrument,
-    `overridden` being those whose phase an operator set last, not the calendar and not a collar. `fixing_day`
+    `overridden` being those whose phase an operator set last, not the calendar and not a collar; and
+    whether nothing was done yet by the calendar that is set. `fixing_day`
     is the day whose fixing is begun and not found yet, `fixed_day` the last one that was found.
     """
 
@@ -57,6 +58,7 @@ class Registry(msgspec.Struct):
     modes: frozenset[Mode] = frozenset(get_args(Mode))
     collars: dict[Kind, SetCollars] = msgspec.field(default_factory=dict)
     calendar: Calendar | None = None
+    is_calendar_new: bool = False
     plans: dict[int, Plan] = msgspec.field(default_factory=dict)
     overridden: set[int] = msgspec.field(default_factory=set)
     fixing_day: date | None = None

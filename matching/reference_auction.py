@@ -27,8 +27,10 @@ from matching.reference_orders import (
 from matching.reference_trading import Trading
 from matching.vocabulary import (
     DECREMENTS_MAX,
+    ROUNDS_MAX,
     EventKind,
     Phase,
+    RejectReason,
     SelfTrade,
     Side,
 )
@@ -140,8 +142,13 @@ class Auctions(Trading):
 
         As long as some may not, these are kept apart, and the price is found again.
         """
+        searches = 0
         price, pairs = self.price_and_pairs(instrument)
         while barred := [pair for pair in pairs if not may_trade(pair.later, pair.earlier)]:
+            searches += 1
+            if searches > ROUNDS_MAX:
+                yield from self.end_group(instrument, barred[0].buy.group, price)
+                barred = []
             for pair in barred:
                 if pair.buy.leaves > 0 and pair.sell.leaves > 0:
                     yield from self.keep_apart(pair)
@@ -190,6 +197,13 @@ class Auctions(Trading):
             if mode == SelfTrade.DECREMENT:
                 mode = SelfTrade.CANCEL_BOTH
             yield from self.end_own(pair.later, pair.earlier, mode)
+
+    def end_group(self, instrument: int, group: int, price: int) -> Iterator[Event]:
+        """Cancel all orders of a group that reach the price, in the order of a mass cancel."""
+        book = self.books[instrument]
+        for order in (*book.bids, *book.asks, *book.waiting_buys, *book.waiting_sells):
+            if order.group == group and is_willing(order, price):
+                yield from self.end(order, EventKind.CANCELLED, RejectReason.SELF_TRADE)
 
     def decrement_pair(self, pair: Pair) -> Iterator[Event]:
         """Take the pair's lots from both, hidden ones first, as far as both have them still."""

@@ -26,6 +26,7 @@ from matching.vocabulary import (
     DECREMENTS_MAX,
     EVERY,
     NO_SLOT,
+    ROUNDS_MAX,
     EventKind,
     Phase,
     RejectReason,
@@ -76,6 +77,7 @@ def is_crossed(book: Book, instrument: int) -> bool:
 @rare
 def hold_round(book: Book, instrument: int, events: np.ndarray, at: int) -> int:
     """Find the price and the pairs, apart from own groups, and let them trade."""
+    searches = 0
     while True:
         price, volume, _ = clearing(book, instrument)
         if volume == 0:
@@ -85,7 +87,11 @@ def hold_round(book: Book, instrument: int, events: np.ndarray, at: int) -> int:
             trade_pairs(book, price, events, at, stop)
             market_at(book, instrument).last = price
             return stop
-        at = separate(book, events, at, stop, conflicts)
+        searches += 1
+        if searches <= ROUNDS_MAX:
+            at = separate(book, events, at, stop, conflicts)
+        else:
+            at = clear_group(book, instrument, price, events, at)
 
 
 # --- the lines ---------------------------------------------------------------------------------
@@ -237,6 +243,29 @@ def separate(book: Book, events: np.ndarray, at: int, stop: int, conflicts: int)
             buy = wide(pair.slot)
             sell = wide(pair.maker_slot)
             at = separate_pair(book, buy, sell, pair.quantity, pair.reason, events, at)
+    return at
+
+
+@rare
+def clear_group(book: Book, instrument: int, price: int, events: np.ndarray, at: int) -> int:
+    """Cancel the orders that reach the price of the first group whose pair, from row `at` on, conflicts."""
+    row = at
+    while event_at(events, row).reason == RejectReason.NONE:
+        row += 1
+    group = order_at(book, event_at(events, row).slot).group
+    tick = market_at(book, instrument).tick
+    for kind in (Side.BUY, Side.SELL, WAITING + Side.BUY, WAITING + Side.SELL):
+        reach = key_of(kind, price, tick)
+        level = half_at(book, HALVES * instrument + kind).best
+        while level != NO_SLOT and level_at(book, level).key <= reach:
+            worse = next_level(book, level)
+            slot = wide(level_at(book, level).first)
+            while slot != NO_SLOT:
+                behind = wide(order_at(book, slot).behind)
+                if order_at(book, slot).group == group:
+                    at = take_out(book, slot, EventKind.CANCELLED, RejectReason.SELF_TRADE, events, at)
+                slot = behind
+            level = worse
     return at
 
 

@@ -25,8 +25,12 @@ SLICES_OPEN_MAX = 2**20
 """Most slices of all open icebergs: one command could use them all up, and room for it is always kept."""
 
 DECREMENTS_MAX = 1_000
-"""Most pairs that one command decrements in auctions. Each could call for another round, and the events
-of all rounds must fit; from then on both orders of such a pair are cancelled."""
+"""Most pairs that one command decrements in auctions: there is room for the events of so many. From then
+on both orders of such a pair are cancelled."""
+
+ROUNDS_MAX = 32
+"""Most times that an auction finds its price anew because own groups would meet. Afterwards such a group
+loses its orders at that price: else one member's thousand orders could be met one by one, each a search."""
 
 EVERY = NO_SLOT
 """The instrument or the member of a command that means all of them, or whoever owns the order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from time import time_ns
 from typing import get_args
 
 import click
@@ -25,7 +26,17 @@ STEPS_SHOWN = 8
 
 CALENDAR_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-with_why = click.option("--why", required=True, help="The reason, for the journal to keep.")
+
+def read_why(_context: click.Context, _parameter: click.Parameter, why: str) -> str:
+    """Return the reason; a blank one is none."""
+    if not why.strip():
+        raise click.BadParameter("it is blank; say why, for the journal to keep")
+    return why
+
+
+with_why = click.option(
+    "--why", required=True, callback=read_why, help="The reason, for the journal to keep."
+)
 PER_MILLE = click.IntRange(0, 1_000)
 
 
@@ -45,7 +56,12 @@ def read_file(_context: click.Context, _parameter: click.Parameter, file: Path |
 @with_why
 @with_profile("operator")
 def phase(instrument: str, phase: PhaseName, reference: str | None, why: str, profile: str) -> None:
-    """Set the phase of INSTRUMENT, or of `all` that may take it now, until the calendar's next step."""
+    """Set the phase of INSTRUMENT, or of `all` that may take it now.
+
+    The calendar takes over again with the next call that opens, or at the close.
+    """
+    if reference is not None and instrument == ALL:
+        raise click.UsageError("one reference fits no two instruments; name one, or leave it out")
     price = 0 if reference is None else hao_of(reference, "reference")
     with connected(profile) as exchange:
         sequence = exchange.act(SetPhase(symbol_of(exchange, instrument), phase, price), why)
@@ -57,7 +73,10 @@ def phase(instrument: str, phase: PhaseName, reference: str | None, why: str, pr
 @with_why
 @with_profile("operator")
 def halt(instrument: str, why: str, profile: str) -> None:
-    """Halt INSTRUMENT, or `all`, until the calendar's next step: orders may be taken back, nothing else."""
+    """Halt INSTRUMENT, or `all` that are not closed: orders may be taken back, nothing else.
+
+    The calendar ends a halt with the next call that opens; one that is to last is a state, `suspended`.
+    """
     with connected(profile) as exchange:
         sequence = exchange.act(SetPhase(symbol_of(exchange, instrument), "halted"), why)
     click.echo(f"{instrument}: halted under sequence {sequence}")
@@ -68,12 +87,20 @@ def halt(instrument: str, why: str, profile: str) -> None:
 @with_why
 @with_profile("operator")
 def resume(instrument: str, why: str, profile: str) -> None:
-    """Let INSTRUMENT, or `all`, go on after a halt: with trading, or with a call where it trades in calls."""
+    """Let INSTRUMENT, or `all`, go on after a halt: with trading, or with a call where it trades in calls.
+
+    Where the calendar has no trading now, nothing is resumed: `bourse phase` overrides it.
+    """
     with connected(profile) as exchange:
         meant = exchange.instruments.values() if instrument == ALL else [exchange.instruments[instrument]]
         halted = [one for one in meant if one.phase == "halted" and one.listing.state == "listed"]
         if not halted:
             fail(f"{instrument}: nothing that is listed is halted; see `bourse book`, or set a phase", 2)
+        days = exchange.status().calendar
+        if days is not None:
+            halted = [one for one in halted if days.phase_at(time_ns(), one.listing.mode) == "continuous"]
+        if not halted:
+            fail(f"{instrument}: by the calendar nothing trades now; wait, or override it: `bourse phase`", 2)
         for one in halted:
             to: PhaseName = "pre_open" if one.listing.mode == "call" else "continuous"
             sequence = exchange.act(SetPhase(one.symbol, to), why)

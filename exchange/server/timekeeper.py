@@ -35,7 +35,8 @@ class Timekeeper:
         """When there is something to do, ns since 1970. Nothing is worked out when it is read."""
         self._engine = engine
         self._draw = draw
-        self._calendar = engine.registry.calendar
+        registry = engine.registry
+        self._calendar = None if registry.is_calendar_new else registry.calendar
         self._done_until = engine.time
         self._next_step = self._find_step()
         self._interruptions = self._count_interruptions()
@@ -48,7 +49,7 @@ class Timekeeper:
         registry = self._engine.registry
         agenda = Agenda(self._engine, self._draw, now)
         since = self._done_until
-        if registry.calendar is not self._calendar:
+        if registry.calendar != self._calendar:
             self._calendar = registry.calendar
             since = agenda.begin_anew()
         agenda.resume(self._prices)
@@ -82,8 +83,8 @@ class Timekeeper:
         """Keep the last price of each auction: a volatility auction's becomes the reference."""
         events = outcome.events
         auctioned = (events["kind"] == EventKind.TRADED) & (events["phase"] == Phase.AUCTION)
-        for event in events[auctioned]:
-            self._prices[int(event["instrument"])] = int(event["price"])
+        traded = events[auctioned]
+        self._prices.update(zip(traded["instrument"].tolist(), traded["price"].tolist(), strict=True))
 
     def _count_interruptions(self) -> int:
         return int(self._engine.core.book.counts["interruptions"][0])
@@ -96,7 +97,7 @@ class Timekeeper:
     def _look_ahead(self) -> None:
         """Work out when there is something to do next."""
         agenda = Agenda(self._engine, self._draw, self._done_until)
-        is_new = self._engine.registry.calendar is not self._calendar
+        is_new = self._engine.registry.calendar != self._calendar
         if is_new or agenda.interrupted() or agenda.to_resume() or agenda.is_ready_to_fix(self._done_until):
             self.next_due = self._engine.time
         else:
@@ -165,9 +166,13 @@ class Agenda:
         """Bring everything to where a new calendar has come to; return since when its steps are to be done.
 
         Outside of its hours the venue closes. Within them what the day has missed is made up for; what an
-        operator has halted stays so until a call opens.
+        operator has halted stays so until a call opens, and a call that goes on ends when it was to end.
         """
-        self._spared = {index for index in self._overridden if self._phases[index] == Phase.HALTED}
+        self._spared = {
+            index
+            for index, phase in enumerate(self._phases)
+            if phase in CALLS or (phase == Phase.HALTED and index in self._overridden)
+        }
         steps = self.calendar.steps(day_of(self._now))
         opens = min((step.time for step in steps if step.kind == "opens"), default=NEVER)
         is_over = not steps or steps[-1].time <= self._now
@@ -182,7 +187,9 @@ class Agenda:
         """
         for index in self.to_resume():
             reference = prices.get(index, 0)
-            self._set(index, Phase.CONTINUOUS, "the volatility auction is over", reference=reference)
+            trades_on = self._instruments[index].mode == "continuous"
+            phase = Phase.CONTINUOUS if trades_on else Phase.HALTED
+            self._set(index, phase, "the volatility auction is over", reference=reference)
 
     def plan_interrupted(self) -> None:
         """Give the calls that collars have begun their end."""

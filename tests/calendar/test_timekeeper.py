@@ -87,6 +87,8 @@ class Stub:
 
     def _apply(self, one, events):
         registry, act = self.registry, one.act
+        if one.who == CALENDAR:
+            registry.is_calendar_new = False
         match act:
             case BeginFixing():
                 last = max(filter(None, (registry.fixing_day, registry.fixed_day)), default=date.min)
@@ -99,6 +101,7 @@ class Stub:
                 registry.fixing_day, registry.fixed_day = None, act.day
             case SetCalendar():
                 registry.calendar = act.calendar
+                registry.is_calendar_new = True
             case SetPhase():
                 return self._set_phase(one, events)
         return RejectReason.NONE
@@ -545,6 +548,26 @@ def test_a_new_calendar_resumes_nothing_that_an_operator_has_halted():
     assert venue.stub.phase("A") == Phase.HALTED
     venue.wait(at(15, 1))
     assert venue.stub.phase("A") == Phase.PRE_OPEN
+
+
+def test_a_new_calendar_ends_no_call_that_goes_on():
+    venue = Venue(Stub(STANDARD))
+    venue.wait(at(15, 2))
+    venue.log.clear()
+    changed = replace(STANDARD, holidays=(*STANDARD.holidays, date(2026, 12, 7)))
+    venue.keeper.hear(venue.stub.apply([SignedAct("OPERATOR", "test", SetCalendar(changed))], at(15, 2)))
+    venue.wait(at(15, 4))
+    assert not [line for line in venue.log if " A " in line]
+    venue.wait(at(15, 6))
+    assert "15:05:00 A auction" in venue.log
+
+
+def test_a_new_calendar_is_not_forgotten_by_a_sequencer_that_starts_again():
+    stub = Stub(phase=Phase.CONTINUOUS, time=at(20))
+    stub.apply([SignedAct("OPERATOR", "test", SetCalendar(STANDARD))], at(20))
+    venue = Venue(stub)
+    venue.wait(at(20))
+    assert venue.log == [f"20:00:00 {one} closed" for one in "ABC"]
 
 
 # --- a fault of ours ---------------------------------------------------------------------------

@@ -128,6 +128,14 @@ def test_trades_count_from_the_beginning_until_the_fixing_call_opens(venue):
     assert (row.sequence, row.time) == (venue.engine.sequence, venue.time)
 
 
+def test_nobody_makes_a_price_with_himself(venue):
+    for _ in range(3):
+        venue.sell("YUN", 1, "QWEN", 9_990)
+        assert venue.buy("YUN", 1, "QWEN", 9_990).trades
+    row = fixings(venue)["QWEN"]
+    assert (row.rung, row.price) == ("carried", 1_000)
+
+
 def test_the_fixing_calls_auction_makes_the_price(venue):
     venue.set_phase("QWEN", "pre_open", call="closing", until=LATER)
     venue.sell("YUN", 3, "QWEN", 1_070)

@@ -344,6 +344,9 @@ class Twin(Markets):
 
     def settled(self, record: Record, events: list[Event]) -> list[Said]:
         """Settle what the book did for one command, and tell it."""
+        for event in events:
+            if event.kind == EventKind.ACCEPTED:
+                self.group_of[event.order] = self.ledger.members[record.member].group
         self.note(events)
         return [self.told(record, event) for event in events]
 

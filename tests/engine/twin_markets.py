@@ -39,6 +39,7 @@ class Markets:
         self.instruments: list[Instrument] = []
         self.states: list[str] = []
         self.collars: dict[str, SetCollars] = {}
+        self.group_of: dict[int, str] = {}
         self.is_fixing = False
         self.prints: list[Print] = []
         self.auctions: dict[int, list[Print]] = {}
@@ -100,6 +101,8 @@ class Markets:
         if act.phase in NOT_OF_CALLS.get(mode, ()) or act.phase not in LIMITED.get(state, (act.phase,)):
             return False
         now, then = self.book.markets[index].phase, Phase[act.phase.upper()]
+        if not act.instrument and (now, then) == (Phase.CLOSED, Phase.HALTED):
+            return False
         return then in FOLLOWS[Phase(now)] or (then == now and now in CALLS and act.until > 0)
 
     def asked_by_state(self, act: SetState) -> Iterator[Command]:
@@ -121,13 +124,17 @@ class Markets:
         """Note the trades of one command or act: an auction's apart, the last of them counts."""
         auctions: dict[int, list[Print]] = {}
         for event in events:
-            if self.is_fixing and event.kind == EventKind.TRADED:
+            if self.is_fixing and event.kind == EventKind.TRADED and not self.is_within_group(event):
                 trade = Print(event.instrument, event.price, event.quantity)
                 if event.phase == Phase.AUCTION:
                     auctions.setdefault(event.instrument, []).append(trade)
                 else:
                     self.prints.append(trade)
         self.auctions |= auctions
+
+    def is_within_group(self, event: Event) -> bool:
+        """Tell whether both sides of a trade are of one group: nobody makes a price with himself."""
+        return self.group_of[event.order] == self.group_of[event.maker_order]
 
     def fix_prices(self, act: FixPrices) -> None:
         """Find the prices, which become the references, and tell (day, instrument, price, rung)."""

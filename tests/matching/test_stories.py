@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exchange.reference import STORIES, chapters
-from matching.vocabulary import DECREMENTS_MAX, EventKind
+from matching.vocabulary import ROUNDS_MAX, EventKind
 from tests.matching.stories import kernels, play, read, reference, story
 
 FILES = sorted(STORIES.glob("*/*.txt"))
@@ -105,28 +105,19 @@ def test_what_a_line_leaves_out_is_checked(kind, field):
 
 
 @pytest.mark.parametrize("engine", [kernels, reference])
-def test_one_command_decrements_so_many_pairs_and_cancels_both_of_the_next(engine):
-    asked = """
-        book GLM pre_open
-
-        sell  4000 @ 100 ann showing 4
-        sell  4000 @ 100 ann-2 showing 4
-        sell 10000 @ 100 bob
-        buy  10000 @ 100 ann-3 self-trade decrement
-        phase GLM auction
-    """
-    decremented = []
-    for pair in range(DECREMENTS_MAX):
-        sell, of_sell, of_buy = ("ann", "ann-2")[pair % 2], 3996 - 4 * (pair // 2), 9996 - 4 * pair
-        decremented += [f"{sell} reduced to {of_sell}: self trade", f"ann-3 reduced to {of_buy}: self trade"]
-    assert play(asked, engine).splitlines() == [
-        "GLM indicative 10000 @ 100, 8000 more to sell",
-        "GLM auction",
-        *decremented,
-        "ann cancelled 2000: self trade",
-        "ann-3 cancelled 6000: self trade",
+def test_a_group_that_is_met_too_often_loses_its_orders(engine):
+    """Each round of the auction meets one more of her buys; the last ones are not worth a search each."""
+    orders = [f"buy 1 @ 110 ann-{number} self-trade cancel-taker" for number in range(2, ROUNDS_MAX + 5)]
+    asked = ["book GLM pre_open", "sell 1 @ 100 ann", *orders]
+    asked += ["buy 1 @ 109 bob", "sell 1 @ 105 cat", "phase GLM auction"]
+    cancelled = [f"ann-{number} cancelled 1: self trade" for number in range(2, ROUNDS_MAX + 5)]
+    told = play("\n".join(asked), engine).splitlines()
+    assert told[told.index("GLM auction") + 1 :] == [
+        *cancelled,
+        "ann cancelled 1: self trade",
+        "auction: cat sells bob 1 @ 107",
         "--",
-        "sell 100 ann-2:4(2000) bob:10000",
+        "nothing rests",
     ]
 
 

@@ -111,6 +111,7 @@ class Recomputed:
         self.auctions = {}
         self.fixed = {}
         self.fixings = []
+        self.group_of = {}
 
     def take(self, frame):
         """Go through one frame of the journal."""
@@ -137,7 +138,12 @@ class Recomputed:
         """Let the book do a command, and note its trades."""
         events = self.book.apply(command)
         for event in events:
-            if event.kind == EventKind.TRADED:
+            if event.kind == EventKind.ACCEPTED:
+                self.group_of[event.order] = command.group
+            elif (
+                event.kind == EventKind.TRADED
+                and self.group_of[event.order] != self.group_of[event.maker_order]
+            ):
                 self.note(event, command.time)
         return events
 
