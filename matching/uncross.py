@@ -254,9 +254,10 @@ def clear_group(book: Book, instrument: int, price: int, events: np.ndarray, at:
         row += 1
     group = order_at(book, event_at(events, row).slot).group
     tick = market_at(book, instrument).tick
-    for kind in (Side.BUY, Side.SELL, WAITING + Side.BUY, WAITING + Side.SELL):
-        reach = key_of(kind, price, tick)
-        level = half_at(book, HALVES * instrument + kind).best
+    bids = HALVES * instrument
+    for half_index in (bids, bids + Side.SELL, bids + WAITING, bids + WAITING + Side.SELL):
+        reach = key_of(half_index - bids, price, tick)
+        level = half_at(book, half_index).best
         while level != NO_SLOT and level_at(book, level).key <= reach:
             worse = next_level(book, level)
             slot = wide(level_at(book, level).first)

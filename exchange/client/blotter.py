@@ -99,17 +99,20 @@ class Blotter:
 
     def rejection(self, report: Report, what: str = "") -> OrderRejected:
         """Return a refusal, of `what`, in words, with what is known of the order that it speaks of."""
+        known = self.orders.get(report.order)
         names = {
-            "instrument": self._symbol(report),
+            "instrument": known.instrument if known else self._symbol(report),
             "programme": self._codes.get(report.programme, str(report.programme)),
             "member": self.member,
         }
         error = rejection_of(report, _text(report.client_id), names, what)
-        error.order = self.orders.get(report.order)
+        error.order = known
         return error
 
     def _symbol(self, report: Report) -> str:
-        """Return an instrument's symbol; one listed since the logon goes by its number."""
+        """Return an instrument's symbol; one listed since the logon goes by its number, none by nothing."""
+        if report.instrument < 0:
+            return ""
         return self._symbols.get(report.instrument) or f"#{report.instrument}"
 
     def _accept(self, report: Report) -> Order:

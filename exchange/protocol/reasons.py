@@ -124,6 +124,9 @@ _ASKS = {
     Ask.CANCEL: "cancels",
 }
 
+_PATIENT = "new orders that need not trade at once (no ioc, fok or minimum quantity)"
+"""What a call takes for new orders."""
+
 
 def refused(reason: RejectReason, value: str, request: int = 0) -> Refused:
     """Return the answer to what cannot be read, or may not be asked; `value` is what was at fault."""
@@ -135,5 +138,9 @@ def remedy_of(reason: RejectReason, detail: int) -> str:
     remedy = MEANINGS[reason].remedy
     if reason not in (RejectReason.INSTRUMENT_NOT_OPEN, RejectReason.NOT_IN_PHASE):
         return remedy.format(detail=detail)
-    phase = Phase(detail)
-    return remedy.format(phase=phase.name.lower(), taken=", ".join(_ASKS[ask] for ask in TAKEN[phase]))
+    try:
+        phase = Phase(detail)
+    except ValueError:  # a newer venue's
+        return "wait for another phase; bring this client up to date, to know the one that is"
+    asks = {**_ASKS, Ask.ORDER: _PATIENT} if Ask.AT_ONCE not in TAKEN[phase] else _ASKS
+    return remedy.format(phase=phase.name.lower(), taken=", ".join(asks[ask] for ask in TAKEN[phase]))
