@@ -217,7 +217,7 @@ class Engine:
         Without an act only a collar changes a phase, and the book counts how often one has.
         """
         if self.registry.fixing_day is not None:
-            self.notes.note(events[self._between_strangers(effects)], self.registry)
+            self.notes.note(events[self._trades_of_strangers(events, effects)], self.registry)
         interruptions = int(self.core.book.counts[0]["interruptions"])
         if signed is None and interruptions == self._interruptions:
             return Happened()
@@ -225,10 +225,11 @@ class Engine:
         changed = np.flatnonzero(events["kind"] == EventKind.PHASE_CHANGED)
         return Happened(phases=tuple(self._phase_row(events[at], effects[at], signed) for at in changed))
 
-    def _between_strangers(self, effects: np.ndarray) -> np.ndarray:
-        """Return which rows are no trades within one group: nobody makes a price with himself."""
+    def _trades_of_strangers(self, events: np.ndarray, effects: np.ndarray) -> np.ndarray:
+        """Return the rows of trades but for those within one group: nobody makes a price with himself."""
+        rows = np.flatnonzero(events["kind"] == EventKind.TRADED)
         groups = self.core.ledger.members["group"]
-        return groups[effects["member"]] != groups[effects["maker_member"]]
+        return rows[groups[effects["member"][rows]] != groups[effects["maker_member"][rows]]]
 
     def _phase_row(self, event: Row, effect: Row, signed: SignedAct | None) -> PhaseRow:
         """Return a change of phase as the store takes it; a call that a collar began is nobody's yet."""

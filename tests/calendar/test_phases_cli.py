@@ -51,11 +51,26 @@ def test_a_halt_and_what_follows_it(venue):
     assert phases_of(venue) == ["continuous", "continuous", "closed"]
 
 
-def test_all_are_halted_and_resumed_each_as_it_trades(venue):
+def test_all_that_are_not_closed_are_halted_and_resumed(venue):
     call("halt", "all", "--why", "test")
-    assert phases_of(venue) == ["halted", "halted", "halted"]
-    assert len(call("resume", "all", "--why", "test").splitlines()) == 3
+    assert phases_of(venue) == ["halted", "halted", "closed"]
+    assert len(call("resume", "all", "--why", "test").splitlines()) == 2
+    assert phases_of(venue) == ["continuous", "continuous", "closed"]
+
+
+def test_what_trades_in_calls_is_resumed_with_one(venue):
+    call("halt", CALLED.symbol, "--why", "test")
+    call("resume", CALLED.symbol, "--why", "test")
     assert phases_of(venue) == ["continuous", "continuous", "pre_open"]
+
+
+def test_a_reason_is_never_blank_and_one_reference_is_for_one_instrument(venue):
+    for arguments in (
+        ["halt", ONE.symbol, "--why", " "],
+        ["phase", "all", "pre_open", "--reference", "6", "--why", "test"],
+    ):
+        assert CliRunner().invoke(bourse, arguments).exit_code == 2
+    assert phases_of(venue) == ["continuous", "continuous", "closed"]
 
 
 def test_what_is_not_halted_is_not_resumed(venue):

@@ -200,3 +200,20 @@ def test_days_are_the_venues():
     assert midnight == at(2026, 3, 1)
     assert (day_of(midnight - 1), day_of(midnight)) == (date(2026, 2, 28), date(2026, 3, 1))
     assert nanosecond(date(2026, 3, 1), time(9, 30, 0, 250_000)) == at(2026, 3, 1, 9, 30) + 250_000_000
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "phase"),
+    [
+        (9, 0, "closed"),
+        (9, 20, "pre_open"),
+        (10, 0, "continuous"),
+        (15, 2, "pre_open"),
+        (15, 6, "halted"),
+        (15, 30, "closed"),
+    ],
+)
+def test_a_calendar_tells_what_an_instrument_is_to_do(hour, minute, phase):
+    moment = nanosecond(date(2026, 1, 5), time(hour, minute))
+    assert standard_calendar().phase_at(moment, "continuous") == phase
+    assert standard_calendar().phase_at(moment, "listing") == "closed"
