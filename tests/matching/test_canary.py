@@ -142,7 +142,6 @@ CHANGED_LINES = [
 
 MORE_CHANGED_LINES = [
     ("auction.py", "lots += extra_at(book, order.extra).hidden", "pass"),
-    ("auction.py", "whole_ticks(price + tick // 2, tick, False)", "whole_ticks(price, tick, False)"),
     ("auction.py", "upper_demand == supply and upper_surplus < surplus", "False"),
     ("auction.py", "    lowest = max(lowest, min(lowest_ask, worst_of(book, bids, _NONE_BELOW)))\n", ""),
     ("auction.py", "    demand += more_demand\n    supply += more_supply\n    high =", "    high ="),
@@ -208,7 +207,7 @@ MORE_CHANGED_LINES = [
     ("protection.py", "market.last if market.last != 0 else market.reference", "market.reference"),
     (
         "protection.py",
-        "max(min(whole_ticks(base + width, market.tick, False), highest), market.tick)",
+        "within_bounds(whole_ticks(base + width, market.tick, False), market.tick)",
         "base + width",
     ),
     ("queues.py", "    book.orders[behind].ahead = ahead\n", ""),
@@ -231,7 +230,7 @@ MORE_CHANGED_LINES = [
 
 @pytest.mark.parametrize(
     ("file", "line", "instead"),
-    [*CHANGED_LINES, *(pytest.param(*changed, marks=pytest.mark.slow) for changed in MORE_CHANGED_LINES)],
+    [*CHANGED_LINES, *(pytest.param(*changed, marks=pytest.mark.nightly) for changed in MORE_CHANGED_LINES)],
 )
 def test_a_kernel_with_a_line_changed_is_found_out(file, line, instead, seed, tmp_path):
     shutil.copytree(ROOT / "matching", tmp_path / "matching")
