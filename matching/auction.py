@@ -13,17 +13,20 @@ import numpy as np
 from matching.kernel import kernel, rare, wide
 from matching.layout import HALVES, WAITING, Book, Row
 from matching.levels import key_of
+from matching.permissions import CALLS
 from matching.protection import whole_ticks, within_bounds
 from matching.rows import event_at, extra_at, half_at, level_at, market_at, order_at
 from matching.tell import blank
 from matching.view import last_level, last_within, next_level, previous_level
 from matching.vocabulary import NO_SLOT, EventKind, Phase, Side
 
+_IS_CALL = tuple(phase in CALLS for phase in Phase)
+
 
 @kernel
 def is_call(phase: int) -> bool:
     """Tell whether orders are collected for an auction: `matching.permissions.CALLS`, for kernels."""
-    return phase == Phase.PRE_OPEN or phase == Phase.NO_CANCEL
+    return _IS_CALL[wide(phase)]
 
 
 @rare

@@ -28,7 +28,7 @@ from matching.vocabulary import (
     Side,
     TimeInForce,
 )
-from matching.waiting import is_waiting, join_call, note_cut
+from matching.waiting import is_waiting, join_call, note_lots
 
 assert all(Ask.CANCEL in TAKEN[phase] for phase in Phase if phase not in CALLS), "see `cancel`"
 
@@ -82,8 +82,8 @@ def take_off(book: Book, slot: int, lots: int) -> None:
     """Take lots off an order where it stands, hidden ones first; fewer than none are added to it."""
     order = order_at(book, slot)
     order.quantity -= lots
-    if book.counts[0].calls != 0 and (order.extra == NO_SLOT or extra_at(book, order.extra).is_parked == 0):
-        note_cut(book, slot, level_at(book, order.level).price, -lots)
+    if book.counts[0].calls != 0:
+        note_lots(book, slot, -lots)
     if order.extra != NO_SLOT:
         extra = extra_at(book, order.extra)
         unseen = min(extra.hidden, max(lots, 0))

@@ -108,6 +108,29 @@ def shows_enough(display: int, quantity: int) -> bool:
     return display == 0 or (quantity - 1) // SLICES_MAX < display
 
 
+# --- the lists that trailing stops and waiting market orders stand in, first come first ----------
+
+
+@rare
+def link_last(book: Book, slot: int, last: int) -> None:
+    """Let an order stand last in its market's list, behind `last`; the market is the caller's to tell."""
+    extra = extra_at(book, order_at(book, slot).extra)
+    extra.trail_ahead = last
+    extra.trail_behind = NO_SLOT
+    if last != NO_SLOT:
+        extra_at(book, order_at(book, last).extra).trail_behind = slot
+
+
+@rare
+def unlink(book: Book, slot: int) -> None:
+    """Let an order's neighbours in its market's list be each other's."""
+    extra = extra_at(book, order_at(book, slot).extra)
+    if extra.trail_ahead != NO_SLOT:
+        extra_at(book, order_at(book, extra.trail_ahead).extra).trail_behind = extra.trail_behind
+    if extra.trail_behind != NO_SLOT:
+        extra_at(book, order_at(book, extra.trail_behind).extra).trail_ahead = extra.trail_ahead
+
+
 # --- the heap of expiries, earliest first, at equal times who was accepted first ----------------
 
 

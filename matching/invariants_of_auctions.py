@@ -18,10 +18,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from matching.auction import clearing
-from matching.invariants_of_extras import Standing, brief, rows_of
+from matching.invariants_of_extras import Standing, brief, faults_of_list, rows_of
 from matching.layout import HALVES, PARKED, WAITING, Book
 from matching.permissions import CALLS
-from matching.vocabulary import NO_SLOT, Phase, Side
+from matching.vocabulary import Phase, Side
 
 _MAY_WAIT = (*CALLS, Phase.HALTED)
 """The phases in which market orders may wait: all others trade with them, or end them."""
@@ -71,25 +71,8 @@ class InspectionOfAuctions:
             said = self.extra_of[slot].price
             if said != price:
                 yield f"slot {slot} waits at {price}, and its protection price is {said}"
-        met: list[int] = []
-        ahead, slot = NO_SLOT, market.waiting_first
-        while slot != NO_SLOT:
-            if slot not in due:
-                yield f"slot {slot} is in their list, and does not wait"
-                return
-            if slot in met:
-                yield f"slot {slot} is reached twice"
-                return
-            met.append(slot)
-            extra = self.extra_of[slot]
-            if extra.trail_ahead != ahead:
-                yield f"slot {slot} says {extra.trail_ahead} is ahead, but {ahead} is"
-            ahead, slot = slot, extra.trail_behind
-        if market.waiting_last != ahead:
-            yield f"slot {market.waiting_last} is called the last, but {ahead} is"
-        lost = sorted(set(due) - set(met))
-        if lost:
-            yield f"slots {brief(lost)} are not in their list"
+        ends = (market.waiting_first, market.waiting_last)
+        met = yield from faults_of_list(self.extra_of, due, *ends, "and does not wait")
         if met != sorted(met, key=lambda slot: self.orders[slot].entry):
             yield f"slots {brief(met)} do not stand in the order in which they began to wait"
 

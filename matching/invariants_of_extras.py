@@ -13,7 +13,7 @@ Where the open orders stand is told by `matching.invariants`, which has walked a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -170,25 +170,9 @@ class InspectionOfExtras:
     def faults_of_trailing(self, instrument: int) -> Iterator[str]:
         """Yield what is wrong with the list of one market's trailing stops."""
         due = [slot for slot in self.extra_of if self.is_trailing(slot, instrument)]
-        met: list[int] = []
-        ahead, slot = NO_SLOT, self.markets[instrument].trail_first
-        while slot != NO_SLOT:
-            if slot not in due:
-                yield f"slot {slot} is in their list, and is none"
-                return
-            if slot in met:
-                yield f"slot {slot} is reached twice"
-                return
-            met.append(slot)
-            extra = self.extra_of[slot]
-            if extra.trail_ahead != ahead:
-                yield f"slot {slot} says {extra.trail_ahead} is ahead, but {ahead} is"
-            ahead, slot = slot, extra.trail_behind
-        if self.markets[instrument].trail_last != ahead:
-            yield f"slot {self.markets[instrument].trail_last} is called the last, but {ahead} is"
-        lost = sorted(set(due) - set(met))
-        if lost:
-            yield f"slots {brief(lost)} are not in their list"
+        market = self.markets[instrument]
+        ends = (market.trail_first, market.trail_last)
+        met = yield from faults_of_list(self.extra_of, due, *ends, "and is none")
         if met != sorted(met, key=lambda slot: self.extra_of[slot].arrival):
             yield f"slots {brief(met)} do not stand in the order in which they came"
 
@@ -239,3 +223,29 @@ def brief(slots: list[int], told: int = 10) -> str:
     """Return the first few of a list."""
     more = f", and {len(slots) - told} more" if len(slots) > told else ""
     return f"[{', '.join(map(str, slots[:told]))}{more}]"
+
+
+def faults_of_list(
+    extra_of: dict[int, SimpleNamespace], due: list[int], first: int, last: int, otherwise: str
+) -> Generator[str, None, list[int]]:
+    """Yield what is wrong with a market's list of the `due` slots; return those that were met."""
+    met: list[int] = []
+    ahead, slot = NO_SLOT, first
+    while slot != NO_SLOT:
+        if slot not in due:
+            yield f"slot {slot} is in their list, {otherwise}"
+            return []
+        if slot in met:
+            yield f"slot {slot} is reached twice"
+            return []
+        met.append(slot)
+        extra = extra_of[slot]
+        if extra.trail_ahead != ahead:
+            yield f"slot {slot} says {extra.trail_ahead} is ahead, but {ahead} is"
+        ahead, slot = slot, extra.trail_behind
+    if last != ahead:
+        yield f"slot {last} is called the last, but {ahead} is"
+    lost = sorted(set(due) - set(met))
+    if lost:
+        yield f"slots {brief(lost)} are not in their list"
+    return met

@@ -7,6 +7,7 @@ first: a trade at a new price costs a step for each of its instrument's trailing
 
 from __future__ import annotations
 
+from matching.extras import link_last, unlink
 from matching.kernel import kernel, rare
 from matching.layout import HALVES, PARKED, WAITING, Book
 from matching.levels import key_of
@@ -26,12 +27,9 @@ def park(book: Book, slot: int, stop_price: int) -> None:
     open_up(book, slot)
     if extra.trail != 0:
         market = market_at(book, order.instrument)
-        extra.trail_ahead = market.trail_last
-        extra.trail_behind = NO_SLOT
-        if market.trail_last == NO_SLOT:
+        link_last(book, slot, market.trail_last)
+        if market.trail_first == NO_SLOT:
             market.trail_first = slot
-        else:
-            extra_at(book, order_at(book, market.trail_last).extra).trail_behind = slot
         market.trail_last = slot
 
 
@@ -54,14 +52,11 @@ def unpark(book: Book, slot: int) -> None:
     book.counts[0].parked -= 1
     if extra.trail != 0:
         market = market_at(book, order.instrument)
-        if extra.trail_ahead == NO_SLOT:
+        if market.trail_first == slot:
             market.trail_first = extra.trail_behind
-        else:
-            extra_at(book, order_at(book, extra.trail_ahead).extra).trail_behind = extra.trail_behind
-        if extra.trail_behind == NO_SLOT:
+        if market.trail_last == slot:
             market.trail_last = extra.trail_ahead
-        else:
-            extra_at(book, order_at(book, extra.trail_behind).extra).trail_ahead = extra.trail_ahead
+        unlink(book, slot)
 
 
 @rare

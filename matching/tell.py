@@ -11,7 +11,7 @@ from matching.queues import close, free_slot, leave
 from matching.rows import event_at, extra_at, level_at, market_at, order_at
 from matching.stops import unpark
 from matching.vocabulary import NO_SLOT, EventKind, RejectReason
-from matching.waiting import is_waiting, note_cut, stop_waiting
+from matching.waiting import is_waiting, note_lots, stop_waiting
 
 
 @kernel
@@ -93,20 +93,12 @@ def price_of(book: Book, slot: int) -> int:
     return level_at(book, order.level).price
 
 
-@rare
-def note_departure(book: Book, slot: int) -> None:
-    """Correct what a call knows of demand and supply before an order leaves it; a parked one has no part."""
-    order = order_at(book, slot)
-    if order.extra == NO_SLOT or extra_at(book, order.extra).is_parked == 0:
-        note_cut(book, slot, level_at(book, order.level).price, -open_lots(book, slot))
-
-
 @kernel
 def depart(book: Book, slot: int) -> None:
     """Take an open order out of its queue, resting or parked, and know it no longer."""
     extra = order_at(book, slot).extra
     if book.counts[0].calls != 0:
-        note_departure(book, slot)
+        note_lots(book, slot, -open_lots(book, slot))
     if extra == NO_SLOT:
         leave(book, slot)
     elif extra_at(book, extra).is_parked != 0:

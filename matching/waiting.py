@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from matching.extras import hide
+from matching.extras import hide, link_last, unlink
 from matching.kernel import kernel, rare, wide
 from matching.layout import HALVES, WAITING, Book
 from matching.levels import key_of
 from matching.queues import join, leave, open_up
-from matching.rows import extra_at, market_at, order_at
+from matching.rows import extra_at, level_at, market_at, order_at
 from matching.vocabulary import NO_SLOT, OrderType, Side
 
 _ENTRIES = 2**32
@@ -23,13 +23,9 @@ def join_call(book: Book, slot: int, price: int, is_market: bool) -> None:
     kind = order.side
     if is_market:
         kind += WAITING
-        extra = extra_at(book, order.extra)
-        extra.trail_ahead = market.waiting_last
-        extra.trail_behind = NO_SLOT
-        if market.waiting_last == NO_SLOT:
+        link_last(book, slot, market.waiting_last)
+        if market.waiting_first == NO_SLOT:
             market.waiting_first = slot
-        else:
-            extra_at(book, order_at(book, market.waiting_last).extra).trail_behind = slot
         market.waiting_last = slot
     note_cut(book, slot, price, order.leaves)
     hide(book, slot)
@@ -48,6 +44,14 @@ def note_cut(book: Book, slot: int, price: int, lots: int) -> None:
         market.cut_demand += lots
     elif order.side == Side.SELL and price <= market.cut_price:
         market.cut_supply += lots
+
+
+@rare
+def note_lots(book: Book, slot: int, lots: int) -> None:
+    """Correct what a call knows of an order that stands in it or waits; a parked one has no part in it."""
+    order = order_at(book, slot)
+    if order.extra == NO_SLOT or extra_at(book, order.extra).is_parked == 0:
+        note_cut(book, slot, level_at(book, order.level).price, lots)
 
 
 @rare
@@ -87,11 +91,8 @@ def stop_waiting(book: Book, slot: int) -> None:
     order = order_at(book, slot)
     extra = extra_at(book, order.extra)
     market = market_at(book, order.instrument)
-    if extra.trail_ahead == NO_SLOT:
+    if market.waiting_first == slot:
         market.waiting_first = extra.trail_behind
-    else:
-        extra_at(book, order_at(book, extra.trail_ahead).extra).trail_behind = extra.trail_behind
-    if extra.trail_behind == NO_SLOT:
+    if market.waiting_last == slot:
         market.waiting_last = extra.trail_ahead
-    else:
-        extra_at(book, order_at(book, extra.trail_behind).extra).trail_ahead = extra.trail_ahead
+    unlink(book, slot)

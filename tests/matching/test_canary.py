@@ -152,7 +152,7 @@ MORE_CHANGED_LINES = [
         "kind == EventKind.ACCEPTED",
     ),
     ("batch.py", "end if counts.calls == 0 else indicate(book, events, at, end)", "end"),
-    ("changing.py", "note_cut(book, slot, level_at(book, order.level).price, -lots)", "pass"),
+    ("changing.py", "note_lots(book, slot, -lots)", "pass"),
     ("changing.py", "EVERY, kind < WAITING, EventKind.EXPIRED", "EVERY, True, EventKind.EXPIRED"),
     ("collars.py", "abs(price - base) > width_of", "abs(price - base) >= width_of"),
     ("collars.py", "is_beyond(price, last, market.dynamic_collar)", "False"),
