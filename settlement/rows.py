@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from datetime import date
 
 Cause = Literal["", "static_collar", "dynamic_collar"]
+RedemptionState = Literal["requested", "delivered", "disputed", "confirmed", "returned"]
+LegReason = Literal["reimbursed", "award", "share", "bust", "settled", "related", "ineligible"]
 Rung = Literal["closing_auction", "last_half_hour", "quotes", "carried"]
 
 
@@ -23,6 +25,7 @@ class MemberRow(msgspec.Struct, frozen=True):
     size: str
     region: str
     role: str
+    owner: str
 
 
 class InstrumentRow(msgspec.Struct, frozen=True):
@@ -40,6 +43,8 @@ class InstrumentRow(msgspec.Struct, frozen=True):
     tier: str
     tick: int
     list_price: int
+    expires: date | None
+    redeemed_as: str
     weight_input: int
     weight_cached: int
     weight_output: int
@@ -66,7 +71,7 @@ class ProgrammeRow(msgspec.Struct, frozen=True):
 
 
 class Posting(msgspec.Struct, frozen=True):
-    """One signed line of an entry. `account` is free, restricted, debt, fees, outside or programme."""
+    """One signed line of an entry. `account` is a word of `PostingAccount`, a programme's with `:CODE`."""
 
     entry: int
     sequence: int
@@ -121,6 +126,79 @@ class FixingRow(msgspec.Struct, frozen=True):
     carried_from: date | None
 
 
+class RedemptionRow(msgspec.Struct, frozen=True):
+    """A redemption as it stands after the command `sequence`; lots of it were restricted credits.
+
+    `redemption` is the sequence of the command that asked for it; usage that is recorded is at once
+    confirmed. `vested` is what programmes have vested by it, in hao, `reimbursed` what of that was paid
+    to the member then. `reference` is the member's own, or the usage record's id; `units` are weighted
+    thousandths of token units of a usage record, else 0. Its lots may be 0: the lot before was not used up.
+    """
+
+    sequence: int
+    time: int
+    redemption: int
+    number: int
+    member: int
+    instrument: int
+    lots: int
+    restricted: int
+    state: RedemptionState
+    reference: str
+    units: int
+    vested: int
+    reimbursed: int
+
+
+class LegRow(msgspec.Struct, frozen=True):
+    """What a programme paid (or, below 0, took back) otherwise than at a trade, in hao.
+
+    `trade` and `order` are 0 where it was for none.
+    """
+
+    sequence: int
+    time: int
+    trade: int
+    order: int
+    programme: int
+    terms_version: int
+    member: int
+    amount: int
+    reason: LegReason
+
+
+class TermsRow(msgspec.Struct, frozen=True):
+    """A version of a programme's terms, as the text of its file, in force from the command `sequence`."""
+
+    sequence: int
+    time: int
+    programme: int
+    terms_version: int
+    terms: str
+
+
+class BustRow(msgspec.Struct, frozen=True):
+    """A trade that was undone by the command `sequence`."""
+
+    sequence: int
+    time: int
+    trade: int
+    who: str
+    why: str
+
+
+class ObligationRow(msgspec.Struct, frozen=True):
+    """How a provider's obligation in an instrument has changed, in lots: at least one of the three."""
+
+    sequence: int
+    time: int
+    provider: int
+    instrument: int
+    issued: int
+    redeemed: int
+    expired: int
+
+
 class Happened(msgspec.Struct, frozen=True):
     """What the acts of one batch bring to the store."""
 
@@ -129,3 +207,8 @@ class Happened(msgspec.Struct, frozen=True):
     postings: tuple[Posting, ...] = ()
     phases: tuple[PhaseRow, ...] = ()
     fixings: tuple[FixingRow, ...] = ()
+    redemptions: tuple[RedemptionRow, ...] = ()
+    legs: tuple[LegRow, ...] = ()
+    terms: tuple[TermsRow, ...] = ()
+    busts: tuple[BustRow, ...] = ()
+    obligations: tuple[ObligationRow, ...] = ()

@@ -23,7 +23,7 @@ AMOUNT_MAX = 2**60
 CEILING_MAX = 1_000_000
 """Largest ceiling, in basis points: a hundred times the list price, far within int64."""
 
-_YEARS = (1971, 2200)
+YEARS = (1971, 2200)
 """Years whose nanoseconds since 1970 stay within int64."""
 
 
@@ -42,6 +42,13 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     The first of `rates` that fits a firm and an instrument rules; where none fits, the firm is not
     eligible. `ceiling` is how far above the list price, in basis points, the programme still pays.
+    `regions` are those of a firm, by its seat or one of its districts, and `instruments` symbols; empty
+    means all. `excludes` names programmes that a firm's group may not use in the same fiscal year.
+
+    `payout` deduct: paid at the trade; reimburse: as the credits are redeemed; award: no order draws on
+    it, two operators award it by measured use. `exhaustion` pro_rata, of a reimbursing programme: claims
+    share the budget at year's end. `unredeemed`: what was paid for credits that expire is the firm's debt,
+    or stays paid.
     """
 
     code: str
@@ -55,10 +62,13 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     order_lots: int = 0
     group_lots: int = 0
     regions: tuple[str, ...] = ()
+    instruments: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
     valid_from: date
     valid_through: date
-    payout: Literal["deduct"] = "deduct"
-    exhaustion: Literal["first_come"] = "first_come"
+    payout: Literal["deduct", "reimburse", "award"] = "deduct"
+    exhaustion: Literal["first_come", "pro_rata"] = "first_come"
+    unredeemed: Literal["paid", "debt"] = "debt"
     source: str = ""
 
     def fault(self) -> str:
@@ -67,7 +77,7 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             return "code: it is blank; give the programme a name"
         bounds = {
             "version": (0, 10**6),
-            "fiscal_year": _YEARS,
+            "fiscal_year": YEARS,
             "budget": (1, AMOUNT_MAX),
             "ceiling": (0, CEILING_MAX),
             "order_cap": (1, AMOUNT_MAX),
@@ -82,8 +92,12 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             if not 0 <= rate.rate <= 10_000:
                 return f"rates: {rate.rate} basis points; give 0 to 10000"
         for day in (self.valid_from, self.valid_through):
-            if not _YEARS[0] <= day.year <= _YEARS[1]:
-                return f"valid_from, valid_through: {day}; give a year from {_YEARS[0]} to {_YEARS[1]}"
+            if not YEARS[0] <= day.year <= YEARS[1]:
+                return f"valid_from, valid_through: {day}; give a year from {YEARS[0]} to {YEARS[1]}"
+        if self.exhaustion == "pro_rata" and self.payout != "reimburse":
+            return f"exhaustion: pro_rata with payout {self.payout}; choose reimburse, or first_come"
+        if self.code in self.excludes:
+            return f"excludes: {self.code} is the programme itself; leave it out"
         if self.valid_through < self.valid_from:
             return f"valid_through: {self.valid_through} is before {self.valid_from}; give a later day"
         return ""
@@ -110,10 +124,15 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     def valid_ns(self) -> tuple[int, int]:
         """Return the first nanosecond at which the terms hold, and the first at which they no longer do."""
-        return midnight_ns(self.valid_from), midnight_ns(self.valid_through + timedelta(days=1))
+        return midnight_ns(self.valid_from), end_ns(self.valid_through)
 
 
 def midnight_ns(day: date) -> int:
     """Return when `day` begins at the venue, in ns since 1970."""
     begin = datetime(day.year, day.month, day.day, tzinfo=VENUE_ZONE)
     return int(begin.timestamp()) * 1_000_000_000
+
+
+def end_ns(day: date) -> int:
+    """Return when `day` is over at the venue, in ns since 1970."""
+    return midnight_ns(day + timedelta(days=1))

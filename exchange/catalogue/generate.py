@@ -356,6 +356,8 @@ def render(instruments: Iterable[Instrument]) -> str:
 
 def as_cell(value: object) -> str:
     """Return a field as its CSV cell, with booleans as `true` and `false`."""
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -34,11 +34,16 @@ class SetFees(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True)
 
 
 class Admit(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True, kw_only=True):
-    """Admit a member. A blank group means that the member is its own. Limits in lots, hao, hao a day."""
+    """Admit a member. A blank group means that the member is its own. Limits in lots, hao, hao a day.
+
+    A member with an `owner` is a second account of that member: of its group, size and regions.
+    """
 
     member: str
     role: RoleName
     group: str = ""
+    owner: str = ""
+    districts: tuple[str, ...] = ()
     size: SizeName = "large"
     region: str = ""
     domestic_only: bool = False
@@ -68,10 +73,29 @@ class DefineProgramme(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fiel
 
 
 class Deposit(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """Book money, in hao, that a member has paid in."""
+    """Book money, in hao, that a member has paid in. Sent again with its reference, it is done once."""
 
     member: str
     amount: int
+    reference: str = ""
+
+
+class Withdraw(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Book money, in hao, that is paid out to a member: free money only, and none while it has a debt."""
+
+    member: str
+    amount: int
+    reference: str
+
+
+class Transfer(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Move free money (`instrument` blank), in hao, or free credits, in lots, within one owner's accounts."""
+
+    source: str
+    target: str
+    instrument: str
+    amount: int
+    reference: str
 
 
 class SetCapacity(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -82,10 +106,11 @@ class SetCapacity(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=T
 
 
 class Issue(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """Issue credits of an instrument to its provider, within the capacity."""
+    """Issue credits of an instrument to a provider of it (blank: its own), within the capacity."""
 
     instrument: str
     lots: int
+    provider: str = ""
 
 
 class SetPhase(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -153,6 +178,171 @@ class BlockMember(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=T
     blocked: bool
 
 
+class Redeem(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Ask a provider for what credits stand for; their lots are set aside until it is delivered."""
+
+    member: str
+    instrument: str
+    lots: int
+    reference: str
+
+
+class Recall(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Take a redemption back that the provider has not delivered."""
+
+    redemption: int
+
+
+class Deliver(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Confirm, as the provider, that a redemption was delivered. Of an agent's task its window begins."""
+
+    redemption: int
+
+
+class Accept(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Accept, as the firm, an agent's delivered task."""
+
+    redemption: int
+
+
+class Dispute(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Dispute, as the firm, an agent's delivered task within its window."""
+
+    redemption: int
+
+
+class Resolve(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Decide a disputed task: its credits are burned, or given back."""
+
+    redemption: int
+    is_accepted: bool
+
+
+class CloseWindows(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Accept every delivered task whose window is over."""
+
+
+class PromptDetails(msgspec.Struct, frozen=True):
+    """What of a prompt's tokens came from a cache."""
+
+    cached_tokens: int = 0
+
+
+class TokenUsage(msgspec.Struct, frozen=True):
+    """What one call of a model used, in the shape that OpenAI's interface made common."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    prompt_tokens_details: PromptDetails = PromptDetails()
+
+
+class UsageRecord(msgspec.Struct, frozen=True):
+    """One call of a model by a member: `created` in seconds since 1970, `model` the meter's name."""
+
+    id: str
+    member: str
+    model: str
+    created: int
+    usage: TokenUsage
+
+
+class RecordUsage(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Redeem what members have used: told by the models' provider, or by the venue's meter. All or none.
+
+    A record whose id is known is passed over.
+    """
+
+    records: tuple[UsageRecord, ...]
+
+
+class ExpireCredits(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Burn what is left of an instrument whose day is over."""
+
+    instrument: str
+
+
+class ReviseProgramme(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Give a programme its next version of terms, for orders from now on. Two operators."""
+
+    terms: ProgrammeTerms
+
+
+class GrantAward(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Pay a firm an award for its measured use, in hao. Two operators."""
+
+    programme: str
+    member: str
+    amount: int
+
+
+class CloseYear(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Close a programme whose year is over; claims on a pro-rata one are shared and paid."""
+
+    programme: str
+
+
+class Bust(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Undo one of the latest trades. Two operators."""
+
+    trade: int
+
+
+class AdjustmentLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Free money (`instrument` blank) in hao or free credits in lots, given (above 0) or taken."""
+
+    member: str
+    instrument: str
+    amount: int
+
+
+class Adjust(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Book lines that sum to zero, asset by asset. Two operators."""
+
+    lines: tuple[AdjustmentLine, ...]
+
+
+class FindRelated(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Find two members related: one group from now on, and no subsidy for what was traded between them."""
+
+    member: str
+    other: str
+
+
+class FindIneligible(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Find that a member was not eligible for a programme: what it was paid is its debt."""
+
+    member: str
+    programme: str
+
+
+class SettleDebt(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Pay a member's debt to a programme, or part of it, out of its free money."""
+
+    member: str
+    programme: str
+    amount: int
+
+
+TwoPersonsAct = ReviseProgramme | GrantAward | Bust | Adjust
+"""What one operator proposes and another approves."""
+
+
+class Propose(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Propose an act that needs two operators; it stands until it is approved."""
+
+    act: TwoPersonsAct
+
+
+class Approve(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Approve what another operator has proposed by the command `proposal`; it is done now.
+
+    With `is_approved` false it is dropped instead, which whoever has proposed it may do as well.
+    """
+
+    proposal: int
+    is_approved: bool = True
+
+
 Act = (
     ListInstruments
     | SetFees
@@ -161,6 +351,8 @@ Act = (
     | RevokeKey
     | DefineProgramme
     | Deposit
+    | Withdraw
+    | Transfer
     | SetCapacity
     | Issue
     | SetPhase
@@ -171,6 +363,25 @@ Act = (
     | BeginFixing
     | FixPrices
     | BlockMember
+    | Redeem
+    | Recall
+    | Deliver
+    | Accept
+    | Dispute
+    | Resolve
+    | CloseWindows
+    | RecordUsage
+    | ExpireCredits
+    | ReviseProgramme
+    | GrantAward
+    | CloseYear
+    | Bust
+    | Adjust
+    | FindRelated
+    | FindIneligible
+    | SettleDebt
+    | Propose
+    | Approve
 )
 
 
