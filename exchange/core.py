@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from exchange.forms import fill_form, fill_refusal
+from exchange.ahead import BLOCK, fetch_block
+from exchange.forms import fill_form, fill_refusal, price_meant
 from exchange.memory import SENT_AHEAD_NS_MAX, is_text, key_of_id, note, recall
 from exchange.refusing import (
     cover_fault,
@@ -19,19 +20,24 @@ from exchange.refusing import (
     static_fault,
     written_fault,
 )
-from exchange.settling import blank_effect, name_nobody, settle, settle_leavings
+from exchange.replacing import replacing_fault, restake
+from exchange.settling import blank_effect, name_nobody, name_order, settle, settle_leavings
 from exchange.state import Core, Output
 from matching.auction import indicate
 from matching.batch import fits_events, spare_commands
-from matching.changing import cancel, end_day, expire_until_now, mass_cancel, reduce
+from matching.changing import cancel, end_day, expire_until_now, mass_cancel, owned, reduce, replace
 from matching.entering import enter
 from matching.extras import open_lots
+from matching.ids import find
 from matching.kernel import kernel, rare, wide
 from matching.layout import Row
 from matching.phases import set_phase_of
-from matching.tell import refuse
+from matching.stops import waits_at
+from matching.tell import refuse, withdraw
 from matching.vocabulary import NO_SLOT, CommandKind, EventKind, OrderState, RejectReason, Side
 from settlement.balances import hold_buy, hold_sell
+from settlement.layout import Ledger
+from settlement.parcels import open_parcel
 from settlement.programmes import reserve
 
 ACCOUNTS_PER_COMMAND = 4
@@ -50,7 +56,15 @@ def spare(core: Core) -> int:
     room = min(room, (len(ledger.accounts) - totals.accounts) // ACCOUNTS_PER_COMMAND)
     room = min(room, ((len(ledger.account_places) >> 1) - totals.accounts) // ACCOUNTS_PER_COMMAND)
     room = min(room, len(ledger.usages) - totals.usages, (len(ledger.usage_places) >> 1) - totals.usages)
-    return max(0, min(room, len(memory.memos) - memos, (len(memory.places) >> 1) - memos))
+    room = min(room, len(ledger.parcels) - totals.parcels)
+    return max(0, min(room, len(memory.memos) - memos, (len(memory.marks) >> 1) - memos))
+
+
+@kernel
+def fits_legs(ledger: Ledger, output: Output) -> bool:
+    """Tell whether there is room if every event that fits is a trade that a programme pays for."""
+    totals = ledger.totals[0]
+    return len(ledger.legs) - totals.legs >= len(output.events)
 
 
 @kernel
@@ -80,9 +94,8 @@ def note_order(core: Core, command: Row, memo: int, order: int) -> None:
     """Write beside a client id what it named."""
     here = core.memory.memos[memo]
     here.order = order
-    here.price = command.price
+    here.price = core.draft[0].price if order != 0 else command.price
     here.quantity = command.quantity
-    here.leaves = 0
     here.filled = 0
     here.gross = 0
     here.paid = 0
@@ -122,11 +135,14 @@ def tell_known(core: Core, command: Row, memo: int, output: Output, at: int) -> 
     if here.state == OrderState.OPEN:
         stake = core.ledger.stakes[here.slot]
         effect.fee = stake.fees
-        effect.subsidy = stake.reserved
+        effect.detail = waits_at(core.book, here.slot)
+        event.price = stake.price
         event.leaves = open_lots(core.book, here.slot)
         effect.filled = stake.filled
         effect.gross = stake.maker_gross + stake.taker_gross
-        effect.paid = stake.paid
+        if stake.parcel != NO_SLOT:
+            effect.paid = core.ledger.parcels[stake.parcel].earned
+            effect.subsidy = core.ledger.parcels[stake.parcel].reserved
     return at + 1
 
 
@@ -169,10 +185,11 @@ def new_order(core: Core, command: Row, order: int, output: Output, at: int) -> 
 @kernel
 def placing_fault(core: Core, command: Row) -> int:
     """Return why an order that is sound may not be placed, or what it lacks, or NONE; draft its stake."""
-    reason = standing_fault(core, command)
+    price = price_meant(core, command)
+    reason = standing_fault(core, command, price)
     if reason != RejectReason.NONE:
         return reason
-    open_stake(core, command)
+    open_stake(core, command, price)
     return cover_fault(core, command, command.time)
 
 
@@ -189,11 +206,15 @@ def stake_order(core: Core, command: Row, memo: int, output: Output, at: int) ->
         hold_buy(ledger, slot, stake.held)
     else:
         hold_sell(ledger, slot, stake.held)
-    if stake.programme != NO_SLOT:
-        reserve(ledger, stake)
     ledger.members[command.member].open_orders += 1
     blank_effect(output.effects[at], command)
-    output.effects[at].subsidy = stake.reserved
+    output.effects[at].detail = waits_at(core.book, slot)
+    if command.programme != NO_SLOT:
+        stake.parcel = open_parcel(ledger, core.grant[0], output.events[at].order, stake.credits)
+        parcel = ledger.parcels[stake.parcel]
+        reserve(ledger, parcel, parcel.reserved, parcel.cover)
+        output.effects[at].subsidy = parcel.reserved
+        output.effects[at].terms_version = parcel.terms_version
 
 
 @kernel
@@ -222,6 +243,41 @@ def reduce_order(core: Core, command: Row, output: Output, at: int) -> int:
     if reason != RejectReason.NONE:
         return refuse_order(core, command, NO_SLOT, reason, output, at)
     return settle_leavings(core, command, output, at, end)
+
+
+@rare
+def replace_order(core: Core, command: Row, output: Output, at: int) -> int:
+    """Replace a member's own order in one act: hold for what it becomes, then let the book change it."""
+    reason = static_fault(core, command)
+    slot = NO_SLOT
+    if reason == RejectReason.NONE:
+        slot = owned(core.book, fill_form(core, command, command.order))
+        reason = RejectReason.UNKNOWN_ORDER if slot == NO_SLOT else replacing_fault(core, command, slot)
+    if reason != RejectReason.NONE:
+        return refuse_order(core, command, NO_SLOT, reason, output, at)
+    end = replace(core.book, core.form[0], output.events, at)
+    if output.events[at].kind != EventKind.REPLACED:
+        return settle_leavings(core, command, output, at, end)
+    restake(core, slot)
+    tell_replaced(core, command, output, at)
+    return settle(core, command, output, at + 1, end)
+
+
+@kernel
+def tell_replaced(core: Core, command: Row, output: Output, at: int) -> None:
+    """Write what an order has at stake after it was replaced, and remember what it now is."""
+    event = output.events[at]
+    effect = output.effects[at]
+    blank_effect(effect, command)
+    name_order(core, event.slot, effect)
+    effect.detail = waits_at(core.book, event.slot)
+    stake = core.ledger.stakes[event.slot]
+    if stake.parcel != NO_SLOT:
+        effect.subsidy = core.ledger.parcels[stake.parcel].reserved
+    memo = core.memory.memos[stake.memo]
+    if memo.order == event.order:
+        memo.quantity = event.quantity
+        memo.price = event.price
 
 
 @rare
@@ -278,6 +334,8 @@ def apply(core: Core, command: Row, sequence: int, output: Output, at: int) -> i
         return cancel_order(core, command, output, at)
     if kind == CommandKind.REDUCE:
         return reduce_order(core, command, output, at)
+    if kind == CommandKind.REPLACE:
+        return replace_order(core, command, output, at)
     if kind == CommandKind.MASS_CANCEL:
         return cancel_many(core, command, output, at)
     if kind == CommandKind.END_DAY:
@@ -315,10 +373,13 @@ def run(core: Core, commands: np.ndarray, start: int, first: int, output: Output
     """
     row = start
     at = wide(0)
+    if not fits_legs(core.ledger, output):
+        return row, at
     while row < len(commands):
-        stop = min(row + spare(core), len(commands))
+        stop = min(row + min(spare(core), BLOCK), len(commands))
         if stop == row:
             break
+        fetch_block(core, commands, row, stop)
         while row < stop:
             command = commands[row]
             if command.kind == CommandKind.ACT or not fits_events(core.book, command, output.events, at):
@@ -343,7 +404,7 @@ def begin_act(core: Core, commands: np.ndarray, row: int, output: Output) -> int
 def end_act(
     core: Core, commands: np.ndarray, row: int, first: int, forms: np.ndarray, output: Output, at: int
 ) -> int:
-    """Put to the book what the ACT in `row` asks of it, phases and mass cancels, behind what it began with.
+    """Put to the book what the ACT in `row` asks of it: phases, cancels, mass cancels; behind what was told.
 
     Returns how many events stand written.
     """
@@ -354,6 +415,9 @@ def end_act(
         form = forms[number]
         if form.kind == CommandKind.PHASE:
             end = set_phase_of(core.book, form.instrument, form.phase, form.price, output.events, at)
+        elif form.kind == CommandKind.CANCEL:
+            slot = find(core.book, form.order)
+            end = withdraw(core.book, slot, EventKind.CANCELLED, RejectReason.NONE, output.events, at)
         else:
             end = mass_cancel(core.book, form, output.events, at)
         at = settle(core, command, output, at, end)

@@ -26,11 +26,11 @@ from matching.layout import COMMAND as FORM
 from matching.vocabulary import CommandKind, EventKind, Phase, RejectReason
 from settlement.balances import note_accounts
 from settlement.classes import RATES
-from settlement.layout import EFFECT, STAKE, empty_ledger
+from settlement.layout import EFFECT, PARCEL, RECENT_TRADES, STAKE, empty_ledger
 from settlement.programmes import note_usages
 from settlement.rows import Cause, Happened, PhaseRow, ProgrammeRow
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """The version of the rules that this code applies; each frame of the journal names it."""
 
 _HOUSE = SignedAct("HOUSE", "the venue itself", Admit(member="HOUSE", role="operator", group="HOUSE"))
@@ -43,11 +43,18 @@ _CAUSES: dict[int, Cause] = {
 
 
 class ActResult(NamedTuple):
-    """What became of the act at `row` of a batch."""
+    """What became of the act at `row` of a batch; `value` is what was at fault, where that is not plain.
+
+    `detail` is the number that the remedy speaks of; `answered` is the sequence with which it is answered:
+    its own, but for what was done before and is sent again.
+    """
 
     row: int
     sequence: int
     reason: RejectReason
+    value: str = ""
+    detail: int = 0
+    answered: int = 0
 
 
 class Outcome(NamedTuple):
@@ -75,6 +82,7 @@ class Engine:
             memory=empty_memory(ids_per_member),
             form=np.zeros(1, FORM),
             draft=np.zeros(1, STAKE),
+            grant=np.zeros(1, PARCEL),
         )
         self.registry = Registry()
         self.notes = Notes()
@@ -111,13 +119,14 @@ class Engine:
                 parts.append(self._note(*pieces[-1]))
             if is_last:
                 break
-            self._make_room()
+            self.make_room()
             if commands[row]["kind"] == CommandKind.ACT:
                 signed = acts[commands[row]["act"]]
                 decision, written = self._decide(signed, commands, row, first)
                 pieces.append(self._written(written, copy=True))
                 parts += decision.happened(), self._note(*pieces[-1], signed)
-                results.append(ActResult(row, first + row, decision.reason))
+                about = (decision.reason, decision.value, decision.detail, decision.answered)
+                results.append(ActResult(row, first + row, *about))
                 row += 1
         self.sequence += len(commands)
         if len(commands):
@@ -178,10 +187,17 @@ class Engine:
             (ledger.accounts, totals["accounts"]),
             (ledger.members, totals["members"]),
             (ledger.listings, totals["listings"]),
+            (ledger.issuers, totals["issuers"]),
             (ledger.fees, len(ledger.fees)),
             (ledger.programmes, totals["programmes"]),
             (ledger.rates, RATES * int(totals["programmes"])),
+            (ledger.exclusions, totals["exclusions"]),
+            (ledger.barred, totals["barred"]),
+            (ledger.groups, totals["groups"]),
             (ledger.usages, totals["usages"]),
+            (ledger.parcels, totals["parcels"]),
+            (ledger.legs, totals["legs"]),
+            (ledger.recents, min(int(totals["trades"]) + 1, RECENT_TRADES)),
             (ledger.stakes, counts["orders_used"]),
             (ledger.totals, 1),
             (memory.memos, memory.used[0]["memos"]),
@@ -209,7 +225,10 @@ class Engine:
         self.core = decision.core
         self._acts_digest.update(encode_acts((signed,)))
         forms = np.array(decision.forms, FORM)
-        return decision, end_act(self.core, commands, row, first, forms, self._output, expired)
+        written = end_act(self.core, commands, row, first, forms, self._output, expired)
+        decision.finish()
+        self.core = decision.core
+        return decision, written
 
     def _note(self, events: np.ndarray, effects: np.ndarray, signed: SignedAct | None = None) -> Happened:
         """Note what events mean beside book and ledger: trades for the fixing, phases for the store.
@@ -248,7 +267,7 @@ class Engine:
             why=signed.why if signed else "",
         )
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
         """Double every pool that is nearly full, and the output if one command could overrun it."""
         ledger, memory = self.core.ledger, self.core.memory
         book = with_room(self.core.book)
@@ -258,6 +277,7 @@ class Engine:
         ledger = ledger._replace(
             accounts=grown(ledger.accounts, accounts),
             usages=grown(ledger.usages, usages),
+            parcels=grown(ledger.parcels, int(totals["parcels"]) + 1),
             stakes=grown(ledger.stakes, len(book.orders)),
         )
         if 2 * accounts > len(ledger.account_places):
@@ -266,16 +286,19 @@ class Engine:
             ledger = note_usages(ledger)
         memos = int(memory.used[0]["memos"]) + 1
         memory = memory._replace(memos=grown(memory.memos, memos))
-        if 2 * memos > len(memory.places):
+        if 2 * memos > len(memory.marks):
             memory = note_memos(memory)
         self.core = self.core._replace(book=book, ledger=ledger, memory=memory)
         if room_for_events(book) > len(self._output.events):
             size = 2 * room_for_events(book)
             self._output = Output(np.zeros(size, EVENT), np.zeros(size, EFFECT))
+        legs = grown(ledger.legs, int(totals["legs"]) + len(self._output.events))
+        self.core = self.core._replace(ledger=ledger._replace(legs=legs))
 
 
 def _joined(pieces: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Return events and effects of one batch as one array each."""
+    pieces = [piece for piece in pieces if len(piece[0])]
     if not pieces:
         return np.zeros(0, EVENT), np.zeros(0, EFFECT)
     if len(pieces) == 1:

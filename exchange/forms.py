@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from exchange.protocol.records import Instruction
 from exchange.state import Core
-from matching.kernel import kernel
+from matching.kernel import kernel, rare
 from matching.layout import Row
-from matching.vocabulary import NO_SLOT, CommandKind
+from matching.protection import protection_of, stop_price_of
+from matching.vocabulary import NO_SLOT, CommandKind, OrderType
 
 POST_ONLY = int(Instruction.POST_ONLY)
 
@@ -53,4 +54,20 @@ def fill_refusal(core: Core, command: Row) -> Row:
 def aims_at_order(command: Row) -> bool:
     """Tell whether a command is about an order that is there."""
     kind: int = command.kind
-    return kind == CommandKind.CANCEL or kind == CommandKind.REDUCE  # noqa: PLR1714  Numba compiles it to less
+    return CommandKind.CANCEL <= kind <= CommandKind.REPLACE
+
+
+@kernel
+def price_meant(core: Core, command: Row) -> int:
+    """Return the price that a sound new order, which is in the form, never trades beyond."""
+    if command.type == OrderType.LIMIT:
+        price: int = command.price
+        return price
+    return protection_meant(core, core.form[0])
+
+
+@rare
+def protection_meant(core: Core, form: Row) -> int:
+    """Return the price that an order with a protection price will have; it is sound."""
+    market = core.book.markets[form.instrument]
+    return protection_of(market, form, stop_price_of(market, form))

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from matching.kernel import kernel, lowest_bit, scrambled
-from matching.places import empty_places, forget, home_of, remember
+from matching.kernel import kernel, lowest_bit, scrambled, wide
+from matching.layout import zeros
 from matching.vocabulary import NO_SLOT
 
 IDS_PER_MEMBER = 65_536
@@ -20,29 +20,37 @@ IDS_PER_MEMBER = 65_536
 MEMO = np.dtype(
     [
         ("client_id", "<i8", (3,)),
-        ("order", "<i8"),
         ("sent_at", "<i8"),
         ("price", "<i8"),
         ("quantity", "<i8"),
-        ("leaves", "<i8"),
+        ("member", "<i4"),
+        ("newer", "<i4"),
+        ("instrument", "<i4"),
+        ("programme", "<i4"),
+        ("order", "<i8"),
         ("filled", "<i8"),
         ("gross", "<i8"),
         ("paid", "<i8"),
         ("fees", "<i8"),
         ("detail", "<i8"),
-        ("member", "<i4"),
-        ("newer", "<i4"),
         ("slot", "<i4"),
-        ("instrument", "<i4"),
-        ("programme", "<i4"),
         ("state", "u1"),
         ("reason", "u1"),
         ("side", "u1"),
         ("time_in_force", "u1"),
+        ("unused", "<i8"),
     ]
 )
-"""One client id: its order, the order's slot while it is open, and how it ended; `newer` is the next
-id of the same member."""
+"""One client id, two cache lines: what it named, and how that ended, which its end writes.
+
+`slot` is its order's while it is open; `newer` is the next id of the same member."""
+
+MARK = np.dtype([("tag", "<u4"), ("slot", "<i4")])
+"""One place of the table from an id to its memo, eight bytes: half of what a whole key would take, and so
+more of the table is in the processor's caches. A tag is the low word of an id's key; its place follows
+from it. Two ids may share one: the memo tells them apart. A slot of `NO_SLOT` marks an empty place."""
+
+_TAG = 2**32 - 1
 
 RECALL = np.dtype(
     [("horizon", "<i8"), ("oldest", "<i4"), ("newest", "<i4"), ("count", "<i4"), ("unused", "<i4")]
@@ -65,9 +73,16 @@ class Memory(NamedTuple):
     """The client ids of all members."""
 
     memos: np.ndarray
-    places: np.ndarray
+    marks: np.ndarray
     recalls: np.ndarray
     used: np.ndarray
+
+
+def empty_marks(size: int) -> np.ndarray:
+    """Return an empty table; `size` is a power of two, and twice what will stand in it."""
+    marks = zeros(size, MARK)
+    marks["slot"] = NO_SLOT
+    return marks
 
 
 def empty_memory(ids_max: int = IDS_PER_MEMBER) -> Memory:
@@ -75,8 +90,8 @@ def empty_memory(ids_max: int = IDS_PER_MEMBER) -> Memory:
     used = np.zeros(1, USED)
     used["ids_max"] = ids_max
     return Memory(
-        memos=np.zeros(1024, MEMO),
-        places=empty_places(2048),
+        memos=zeros(1024, MEMO),
+        marks=empty_marks(2048),
         recalls=np.zeros(16, RECALL),
         used=used,
     )
@@ -106,19 +121,50 @@ def key_of_id(member: int, words: np.ndarray) -> int:
 
 @kernel
 def recall(memory: Memory, member: int, words: np.ndarray, key: int) -> int:
-    """Return the memo of a member's client id, or `NO_SLOT`."""
-    places = memory.places
-    mask = len(places) - 1
-    at = home_of(key, mask)
-    while places[at].slot != NO_SLOT:
-        if places[at].id == key:
-            memo = memory.memos[places[at].slot]
+    """Return the memo of a member's client id, or `NO_SLOT`. O(1) expected."""
+    marks = memory.marks
+    mask = len(marks) - 1
+    tag = key & _TAG
+    at = tag & mask
+    while marks[at].slot != NO_SLOT:
+        if marks[at].tag == tag:
+            memo = memory.memos[marks[at].slot]
             known = memo.client_id
             same = known[0] == words[0] and known[1] == words[1] and known[2] == words[2]
             if same and memo.member == member:
-                return places[at].slot
+                return wide(marks[at].slot)
         at = (at + 1) & mask
     return NO_SLOT
+
+
+@kernel
+def mark(marks: np.ndarray, tag: int, slot: int) -> None:
+    """Note the memo of an id that is not in the table yet."""
+    mask = len(marks) - 1
+    at = tag & mask
+    while marks[at].slot != NO_SLOT:
+        at = (at + 1) & mask
+    marks[at].tag = tag
+    marks[at].slot = slot
+
+
+@kernel
+def unmark(marks: np.ndarray, tag: int, slot: int) -> None:
+    """Take an id out of the table, and move those behind it forward, so that no gap hides one."""
+    mask = len(marks) - 1
+    gap = tag & mask
+    while marks[gap].slot != slot:
+        gap = (gap + 1) & mask
+    at = gap
+    while True:
+        at = (at + 1) & mask
+        if marks[at].slot == NO_SLOT:
+            break
+        if (at - int(marks[at].tag)) & mask >= (at - gap) & mask:
+            marks[gap].tag = marks[at].tag
+            marks[gap].slot = marks[at].slot
+            gap = at
+    marks[gap].slot = NO_SLOT
 
 
 @kernel
@@ -137,7 +183,7 @@ def note(memory: Memory, member: int, words: np.ndarray, key: int, sent_at: int)
         gone = memory.memos[slot]
         ids.horizon = max(ids.horizon, gone.sent_at)
         ids.oldest = slot if gone.newer == NO_SLOT else gone.newer
-        forget(memory.places, key_of_id(member, gone.client_id), slot)
+        unmark(memory.marks, key_of_id(member, gone.client_id) & _TAG, slot)
     if ids.count > 1 and ids.newest != slot:
         memory.memos[ids.newest].newer = slot
     ids.newest = slot
@@ -149,20 +195,20 @@ def note(memory: Memory, member: int, words: np.ndarray, key: int, sent_at: int)
     memo.sent_at = sent_at
     memo.newer = NO_SLOT
     memo.slot = NO_SLOT
-    remember(memory.places, key, slot)
+    mark(memory.marks, key & _TAG, slot)
     return slot
 
 
 @kernel
-def note_all(memory: Memory, places: np.ndarray) -> None:
-    """Fill `places` with the ids of all memos in use."""
-    for slot in range(memory.used[0].memos):
-        memo = memory.memos[slot]
-        remember(places, key_of_id(memo.member, memo.client_id), slot)
+def note_all(marks: np.ndarray, more: np.ndarray) -> None:
+    """Fill a larger table with what stands in a smaller one; place by place, both are walked along."""
+    for at in range(len(marks)):
+        if marks[at].slot != NO_SLOT:
+            mark(more, int(marks[at].tag), marks[at].slot)
 
 
 def note_memos(memory: Memory) -> Memory:
     """Return the memory with a table twice as large from client id to memo."""
-    places = empty_places(2 * len(memory.places))
-    note_all(memory, places)
-    return memory._replace(places=places)
+    marks = empty_marks(2 * len(memory.marks))
+    note_all(memory.marks, marks)
+    return memory._replace(marks=marks)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from exchange.forms import POST_ONLY, aims_at_order, fill_form
+from exchange.forms import POST_ONLY, aims_at_order, fill_form, protection_meant
 from exchange.memory import is_text
 from exchange.state import Core
 from matching.ids import find
-from matching.kernel import kernel
+from matching.kernel import kernel, rare
 from matching.layout import Row
 from matching.refusing import entry_fault, fault_of
+from matching.tell import price_of
 from matching.vocabulary import (
     BOTH_SIDES,
     EVERY,
@@ -25,14 +26,17 @@ from matching.vocabulary import (
 )
 from settlement.balances import account_of, most_it_costs
 from settlement.layout import Ledger
-from settlement.programmes import barred, plan
+from settlement.programmes import barred, pays_at_trade, plan
 
 
 @kernel
 def is_bare(command: Row) -> bool:
-    """Tell whether the fields that no order type of today reads, and the bits without meaning, are empty."""
-    has_known_bits = command.instructions | POST_ONLY == POST_ONLY
-    return has_known_bits and command.stop_price == 0 and command.trail == 0
+    """Tell whether the stop fields that an order's type does not read, and meaningless bits, are empty."""
+    return (
+        command.instructions | POST_ONLY == POST_ONLY
+        and (command.stop_price == 0 or command.type >= OrderType.STOP)
+        and (command.trail == 0 or command.type == OrderType.TRAILING_STOP)
+    )
 
 
 @kernel
@@ -59,16 +63,14 @@ def written_fault(core: Core, command: Row) -> int:
         return RejectReason.UNKNOWN_KIND
     if not is_text(command.client_id):
         return RejectReason.CLIENT_ID_INVALID
-    if command.type > OrderType.LIMIT:
-        return RejectReason.UNKNOWN_TYPE
-    if not is_bare(command):
+    if command.type <= OrderType.TRAILING_STOP and not is_bare(command):
         return RejectReason.FIELD_NOT_SUPPORTED
     return fault_of(core.book, fill_form(core, command, 0))
 
 
 @kernel
 def change_fault(core: Core, command: Row) -> int:
-    """Return why a cancel, a reduce or a mass cancel cannot be taken as it is written, or NONE."""
+    """Return why a change of orders that are there cannot be taken as it is written, or NONE."""
     words = command.client_id
     is_blank = words[0] == 0 and words[1] == 0 and words[2] == 0
     if not is_blank and not is_text(words):
@@ -84,8 +86,8 @@ def change_fault(core: Core, command: Row) -> int:
 
 
 @kernel
-def standing_fault(core: Core, command: Row) -> int:
-    """Return why this member may not place this order now, or NONE. One line a rule."""
+def standing_fault(core: Core, command: Row, price: int) -> int:
+    """Return why this member may not place this order, at this price at most, or NONE. One line a rule."""
     member = core.ledger.members[command.member]
     if member.blocked != 0:
         return RejectReason.MEMBER_BLOCKED
@@ -96,11 +98,11 @@ def standing_fault(core: Core, command: Row) -> int:
         return RejectReason.DOMESTIC_ONLY
     if command.quantity > member.quantity_max:
         return RejectReason.QUANTITY_ABOVE_LIMIT
-    if command.price * command.quantity > member.notional_max:
+    if price * command.quantity > member.notional_max:
         return RejectReason.NOTIONAL_ABOVE_LIMIT
     if member.open_orders >= member.open_orders_max:
         return RejectReason.OPEN_ORDERS_AT_LIMIT
-    if member.turnover > member.turnover_max - command.price * command.quantity:
+    if member.turnover > member.turnover_max - price * command.quantity:
         return RejectReason.TURNOVER_AT_LIMIT
     if command.instructions != 0 or command.display_quantity != 0:
         return entry_fault(core.book, core.form[0])
@@ -108,29 +110,21 @@ def standing_fault(core: Core, command: Row) -> int:
 
 
 @kernel
-def open_stake(core: Core, command: Row) -> None:
+def open_stake(core: Core, command: Row, price: int) -> None:
     """Begin an order's stake in the draft row: whose it is, and what it will be charged."""
     stake = core.draft[0]
-    stake.price = command.price
+    stake.price = price
     stake.filled = 0
     fees = core.ledger.fees[core.ledger.listings[command.instrument].kind]
     stake.held = 0
     stake.fees = 0
     stake.maker_gross = 0
     stake.taker_gross = 0
-    stake.subsidy_max = 0
-    stake.covered_gross = 0
-    stake.paid = 0
-    stake.reserved = 0
-    stake.cover = 0
-    stake.covered_price = 0
     for word in range(3):
         stake.client_id[word] = command.client_id[word]
     stake.money = core.ledger.members[command.member].money
     stake.credits = account_of(core.ledger, command.member, command.instrument + 1)
-    stake.programme = NO_SLOT
-    stake.usage = NO_SLOT
-    stake.rate = 0
+    stake.parcel = NO_SLOT
     stake.maker_fee = fees.maker
     stake.taker_fee = fees.taker
     stake.type = command.type
@@ -141,18 +135,21 @@ def cover_fault(core: Core, command: Row, now: int) -> int:
     """Work out in the draft what the order must hold; return why it cannot, or NONE."""
     stake = core.draft[0]
     ledger = core.ledger
+    discount = 0
     if command.programme != NO_SLOT:
         reason = barred(ledger, command, now)
         if reason != RejectReason.NONE:
             return reason
-        if plan(ledger, stake, command) <= 0:
+        if plan(ledger, core.grant[0], command, stake.price) <= 0:
             return RejectReason.PROGRAMME_EXHAUSTED
+        if pays_at_trade(ledger, core.grant[0]):
+            discount = core.grant[0].reserved
     if command.side == Side.SELL:
         if ledger.accounts[stake.credits].available < command.quantity:
             return RejectReason.CREDITS_NOT_AVAILABLE
         stake.held = command.quantity
         return RejectReason.NONE
-    stake.held = most_it_costs(stake, command.price, command.quantity)
+    stake.held = most_it_costs(stake, stake.price, command.quantity, discount)
     if ledger.accounts[stake.money].available < stake.held:
         return RejectReason.MONEY_NOT_AVAILABLE
     return RejectReason.NONE
@@ -165,11 +162,11 @@ def detail_of(core: Core, command: Row, reason: int) -> int:
     if reason == RejectReason.PRICE_TOO_LARGE:
         return PRICE_MAX
     if reason == RejectReason.PRICE_OFF_TICK:
-        return core.book.markets[command.instrument].tick
+        return core.book.markets[instrument_meant(core, command)].tick
     if reason == RejectReason.QUANTITY_TOO_LARGE:
         return QUANTITY_MAX
     if reason == RejectReason.NOTIONAL_TOO_LARGE:
-        return NOTIONAL_MAX // command.price
+        return NOTIONAL_MAX // price_at_fault(core, command)
     if reason == RejectReason.DISPLAY_QUANTITY_INVALID:
         return (command.quantity - 1) // SLICES_MAX + 1
     if reason == RejectReason.CREDITS_NOT_AVAILABLE:
@@ -177,7 +174,9 @@ def detail_of(core: Core, command: Row, reason: int) -> int:
     if reason == RejectReason.MONEY_NOT_AVAILABLE:
         return ledger.accounts[core.draft[0].money].available
     if reason == RejectReason.PROGRAMME_EXHAUSTED:
-        return max(core.draft[0].subsidy_max, 0)
+        return core.grant[0].subsidy_max
+    if reason == RejectReason.PROGRAMME_DEBT:
+        return ledger.groups[ledger.members[command.member].group].debt
     if reason == RejectReason.CLOCK_AHEAD:
         return command.sent_at - command.time
     if is_of_phase(reason):
@@ -187,11 +186,26 @@ def detail_of(core: Core, command: Row, reason: int) -> int:
 
 @kernel
 def phase_meant(core: Core, command: Row) -> int:
-    """Return the phase of the instrument that a command is about, its own or its order's; both are there."""
-    instrument = command.instrument
+    """Return the phase of the instrument that a command is about."""
+    return core.book.markets[instrument_meant(core, command)].phase
+
+
+@kernel
+def instrument_meant(core: Core, command: Row) -> int:
+    """Return the instrument that a command is about, its own or its order's; it is there."""
     if aims_at_order(command):
-        instrument = core.book.orders[find(core.book, command.order)].instrument
-    return core.book.markets[instrument].phase
+        return core.book.orders[find(core.book, command.order)].instrument
+    return command.instrument
+
+
+@rare
+def price_at_fault(core: Core, command: Row) -> int:
+    """Return the price at which a command, which is in the form, comes to too much."""
+    if command.price != 0:
+        return command.price
+    if aims_at_order(command):
+        return price_of(core.book, find(core.book, command.order))
+    return protection_meant(core, core.form[0])
 
 
 @kernel

@@ -7,7 +7,9 @@ from matching.kernel import kernel
 from matching.layout import Row
 from matching.vocabulary import NO_SLOT, EventKind, OrderState, Phase, Side
 from settlement.balances import fee_of, keep_held, most_it_costs, settle_buy, settle_sell
-from settlement.programmes import narrow, pay
+from settlement.layout import Ledger
+from settlement.parcels import add_leg, close_parcel, note_trade
+from settlement.programmes import narrow, pay, pays_at_trade
 
 
 @kernel
@@ -25,6 +27,7 @@ def blank_effect(effect: Row, command: Row) -> None:
     effect.maker_fee = 0
     effect.subsidy = 0
     effect.detail = 0
+    effect.terms_version = 0
     effect.member = command.member
     effect.maker_member = NO_SLOT
     effect.programme = command.programme
@@ -55,12 +58,17 @@ def name_order(core: Core, slot: int, effect: Row) -> None:
     order = core.book.orders[slot]
     stake = core.ledger.stakes[slot]
     effect.member = order.member
-    effect.programme = stake.programme
+    effect.programme = NO_SLOT
+    effect.paid = 0
+    if stake.parcel != NO_SLOT:
+        parcel = core.ledger.parcels[stake.parcel]
+        effect.programme = parcel.programme
+        effect.paid = parcel.earned
+        effect.terms_version = parcel.terms_version
     effect.type = stake.type
     effect.time_in_force = order.time_in_force
     effect.filled = stake.filled
     effect.gross = stake.maker_gross + stake.taker_gross
-    effect.paid = stake.paid
     for word in range(3):
         effect.client_id[word] = stake.client_id[word]
 
@@ -97,13 +105,15 @@ def settle_leaving(core: Core, command: Row, output: Output, at: int) -> None:
         settle_end(core, OrderState.CANCELLED, event, effect)
     elif event.kind == EventKind.EXPIRED:
         settle_end(core, OrderState.EXPIRED, event, effect)
+    elif event.kind == EventKind.TRIGGERED:
+        settle_triggered(core, event, effect)
     elif event.kind == EventKind.PHASE_CHANGED:
         name_nobody(effect)
 
 
 @kernel
 def settle_trade(core: Core, event: Row, effect: Row) -> None:
-    """Move money and credits between the two orders of a trade; pay the programme's part.
+    """Move money and credits between the two orders of a trade; let the programme pay its part.
 
     In an auction both orders have rested, and both pay the maker's fee; the event's order is the buy.
     """
@@ -112,33 +122,35 @@ def settle_trade(core: Core, event: Row, effect: Row) -> None:
     totals.trades += 1
     totals.entries += 1
     amount = event.price * event.quantity
-    taker_fee = fee_of(ledger.stakes[event.slot], amount, event.phase == Phase.AUCTION)
-    maker_fee = fee_of(ledger.stakes[event.maker_slot], amount, True)
-    ledger.stakes[event.slot].filled += event.quantity
-    ledger.stakes[event.maker_slot].filled += event.quantity
+    stake = ledger.stakes[event.slot]
+    maker_stake = ledger.stakes[event.maker_slot]
+    member = core.book.orders[event.slot].member
+    maker_member = core.book.orders[event.maker_slot].member
+    fee = fee_of(stake, amount, event.phase == Phase.AUCTION)
+    maker_fee = fee_of(maker_stake, amount, True)
+    stake.filled += event.quantity
+    maker_stake.filled += event.quantity
     if event.side == Side.BUY:
-        paid = fill_buy(core, event.slot, event, event.leaves, taker_fee)
+        recent = note_trade(ledger, event, member, maker_member)
+        recent.buyer_fee = fee
+        recent.seller_fee = maker_fee
+        paid = fill_buy(core, event.slot, event, event.leaves, recent)
         settle_sell(ledger, event.maker_slot, amount - maker_fee, event.quantity)
     else:
-        paid = fill_buy(core, event.maker_slot, event, event.maker_leaves, maker_fee)
-        settle_sell(ledger, event.slot, amount - taker_fee, event.quantity)
+        recent = note_trade(ledger, event, maker_member, member)
+        recent.buyer_fee = maker_fee
+        recent.seller_fee = fee
+        paid = fill_buy(core, event.maker_slot, event, event.maker_leaves, recent)
+        settle_sell(ledger, event.slot, amount - fee, event.quantity)
     name_order(core, event.slot, effect)
-    maker = core.book.orders[event.maker_slot]
-    maker_stake = ledger.stakes[event.maker_slot]
+    name_maker(core, event.maker_slot, effect)
     effect.entry = totals.entries
     effect.trade = totals.trades
-    effect.fee = taker_fee
-    effect.maker_filled = maker_stake.filled
-    effect.maker_gross = maker_stake.maker_gross + maker_stake.taker_gross
-    effect.maker_paid = maker_stake.paid
+    effect.fee = fee
     effect.maker_fee = maker_fee
     effect.subsidy = paid
-    effect.maker_member = maker.member
-    effect.maker_programme = maker_stake.programme
-    for word in range(3):
-        effect.maker_client_id[word] = maker_stake.client_id[word]
-    ledger.members[effect.member].turnover += amount
-    ledger.members[effect.maker_member].turnover += amount
+    ledger.members[member].turnover += amount
+    ledger.members[maker_member].turnover += amount
     if event.leaves == 0:
         effect.state = OrderState.FILLED
         close(core, event.slot, OrderState.FILLED)
@@ -148,17 +160,60 @@ def settle_trade(core: Core, event: Row, effect: Row) -> None:
 
 
 @kernel
-def fill_buy(core: Core, slot: int, event: Row, leaves: int, fee: int) -> int:
+def name_maker(core: Core, slot: int, effect: Row) -> None:
+    """Write whose order was the maker, and its totals so far."""
+    stake = core.ledger.stakes[slot]
+    effect.maker_member = core.book.orders[slot].member
+    effect.maker_filled = stake.filled
+    effect.maker_gross = stake.maker_gross + stake.taker_gross
+    if stake.parcel != NO_SLOT:
+        parcel = core.ledger.parcels[stake.parcel]
+        effect.maker_programme = parcel.programme
+        effect.maker_paid = parcel.earned
+        effect.terms_version = parcel.terms_version
+    for word in range(3):
+        effect.maker_client_id[word] = stake.client_id[word]
+
+
+@kernel
+def fill_buy(core: Core, slot: int, event: Row, leaves: int, recent: Row) -> int:
     """Settle a buy's side of a trade; return what its programme paid."""
     ledger = core.ledger
     stake = ledger.stakes[slot]
     paid = 0
-    if stake.programme != NO_SLOT:
-        paid = pay(ledger, stake, event.price, event.quantity)
-    held = most_it_costs(stake, stake.price, leaves)
-    cost = event.price * event.quantity + fee - paid
+    if stake.parcel != NO_SLOT:
+        paid = earn(ledger, stake.parcel, event, recent)
+    held = most_it_costs(stake, stake.price, leaves, discount_of(ledger, stake))
+    cost = event.price * event.quantity + recent.buyer_fee - paid
     settle_buy(ledger, slot, cost, event.quantity, held)
     return paid
+
+
+@kernel
+def earn(ledger: Ledger, slot: int, event: Row, recent: Row) -> int:
+    """Let a parcel earn its programme's part of a trade, and note the leg; return what is paid."""
+    parcel = ledger.parcels[slot]
+    gross = parcel.gross
+    cover = parcel.cover
+    paid = pay(ledger, parcel, event.price, event.quantity)
+    covered = cover - parcel.cover
+    recent.leg = add_leg(ledger, slot, recent.trade, parcel.gross - gross, covered, recent.seller)
+    return paid
+
+
+@kernel
+def settle_triggered(core: Core, event: Row, effect: Row) -> None:
+    """Keep at stake what a stop's protection price, as it has moved, still needs; it enters the book now."""
+    stake = core.ledger.stakes[event.slot]
+    stake.price = event.price
+    memo = core.memory.memos[stake.memo]
+    if memo.order == event.order:
+        memo.price = event.price
+    if stake.parcel != NO_SLOT:
+        parcel = core.ledger.parcels[stake.parcel]
+        parcel.covered_price = min(parcel.covered_price, event.price)
+    release(core, event.slot, event.leaves)
+    name_order(core, event.slot, effect)
 
 
 @kernel
@@ -180,16 +235,26 @@ def settle_reduction(core: Core, event: Row, effect: Row) -> None:
 
 
 @kernel
+def discount_of(ledger: Ledger, stake: Row) -> int:
+    """Return what a programme has reserved for an order and will pay at its trades."""
+    if stake.parcel == NO_SLOT:
+        return 0
+    parcel = ledger.parcels[stake.parcel]
+    return parcel.reserved if pays_at_trade(ledger, parcel) else 0
+
+
+@kernel
 def release(core: Core, slot: int, leaves: int) -> None:
     """Keep held and reserved what an order still needs for the lots that it leaves, and no more."""
-    stake = core.ledger.stakes[slot]
-    if stake.programme != NO_SLOT:
-        narrow(core.ledger, stake, leaves)
+    ledger = core.ledger
+    stake = ledger.stakes[slot]
+    if stake.parcel != NO_SLOT:
+        narrow(ledger, ledger.parcels[stake.parcel], leaves)
     if core.book.orders[slot].side == Side.BUY:
-        held = most_it_costs(stake, stake.price, leaves) if leaves > 0 else 0
-        keep_held(core.ledger.accounts[stake.money], stake, held)
+        held = most_it_costs(stake, stake.price, leaves, discount_of(ledger, stake)) if leaves > 0 else 0
+        keep_held(ledger.accounts[stake.money], stake, held)
     else:
-        keep_held(core.ledger.accounts[stake.credits], stake, leaves)
+        keep_held(ledger.accounts[stake.credits], stake, leaves)
 
 
 @kernel
@@ -199,11 +264,15 @@ def close(core: Core, slot: int, state: int) -> None:
     order = core.book.orders[slot]
     stake = core.ledger.stakes[slot]
     core.ledger.members[order.member].open_orders -= 1
+    earned = 0
+    if stake.parcel != NO_SLOT:
+        earned = core.ledger.parcels[stake.parcel].earned
+        close_parcel(core.ledger, stake.parcel)
     memo = core.memory.memos[stake.memo]
     if memo.order == order.id and memo.slot == slot:
         memo.slot = NO_SLOT
         memo.state = state
         memo.filled = stake.filled
         memo.gross = stake.maker_gross + stake.taker_gross
-        memo.paid = stake.paid
+        memo.paid = earned
         memo.fees = stake.fees

@@ -14,8 +14,8 @@ from settlement.layout import Ledger
 class Core(NamedTuple):
     """The engine's whole state.
 
-    `form` is the one row in which a command is put to the book, `draft` the one in which an order's
-    stake is worked out before anything is held.
+    `form` is the one row in which a command is put to the book, `draft` and `grant` those in which an
+    order's stake, and what a programme does for it, are worked out before anything is held.
     """
 
     book: Book
@@ -23,6 +23,7 @@ class Core(NamedTuple):
     memory: Memory
     form: np.ndarray
     draft: np.ndarray
+    grant: np.ndarray
 
 
 class Output(NamedTuple):

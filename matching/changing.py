@@ -99,23 +99,19 @@ def replace(book: Book, command: Row, events: np.ndarray, at: int) -> int:
     slot = owned(book, command)
     if slot == NO_SLOT:
         return refuse(book, command, RejectReason.UNKNOWN_ORDER, events, at)
+    reason = replace_refusal(book, slot, command)
     order = order_at(book, slot)
-    is_parked = order.extra != NO_SLOT and extra_at(book, order.extra).is_parked != 0
-    reason = replace_fault(book, slot, is_parked, command)
+    phase = market_at(book, order.instrument).phase
+    if reason == phase_refusal(phase, Ask.REPLACE) and reason != RejectReason.NONE:
+        return refuse_in_phase(book, command, reason, order.instrument, events, at)
     if reason != RejectReason.NONE:
         return refuse(book, command, reason, events, at)
-    phase = market_at(book, order.instrument).phase
-    reason = phase_refusal(phase, Ask.REPLACE)
-    if reason != RejectReason.NONE:
-        return refuse_in_phase(book, command, reason, order.instrument, events, at)
-    leaves = open_lots(book, slot) + command.quantity - order.quantity
+    leaves = leaves_after(book, slot, command)
     if leaves <= 0:
         return take_out(book, slot, EventKind.CANCELLED, RejectReason.NONE, events, at)
+    is_parked = order.extra != NO_SLOT and extra_at(book, order.extra).is_parked != 0
     was_price = price_of(book, slot)
     price = command.price if command.price != 0 else was_price
-    reason = replacement_fault(book, slot, is_parked, price, was_price, command.quantity)
-    if reason != RejectReason.NONE:
-        return refuse(book, command, reason, events, at)
     keeps = price == was_price and command.quantity <= order.quantity
     if keeps or is_parked:
         take_off(book, slot, order.quantity - command.quantity)
@@ -139,6 +135,27 @@ def replace(book: Book, command: Row, events: np.ndarray, at: int) -> int:
         order.entry = 0
         at = arrive(book, slot, price, IS_LIMIT, events, at)
     return at if book.counts[0].elected_first == NO_SLOT else cascade(book, events, at)
+
+
+@kernel
+def leaves_after(book: Book, slot: int, command: Row) -> int:
+    """Return what would be open of an order whose total a replace makes `command.quantity`."""
+    return open_lots(book, slot) + command.quantity - order_at(book, slot).quantity
+
+
+@kernel
+def replace_refusal(book: Book, slot: int, command: Row) -> int:
+    """Return why the order in `slot` cannot be replaced as `command` asks, or NONE; nothing is changed."""
+    order = order_at(book, slot)
+    is_parked = order.extra != NO_SLOT and extra_at(book, order.extra).is_parked != 0
+    reason = replace_fault(book, slot, is_parked, command)
+    if reason == RejectReason.NONE:
+        reason = phase_refusal(market_at(book, order.instrument).phase, Ask.REPLACE)
+    if reason != RejectReason.NONE or leaves_after(book, slot, command) <= 0:
+        return reason
+    was_price = price_of(book, slot)
+    price = command.price if command.price != 0 else was_price
+    return replacement_fault(book, slot, is_parked, price, was_price, command.quantity)
 
 
 @rare

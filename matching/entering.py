@@ -195,5 +195,6 @@ def trigger_first(book: Book, is_call: bool, events: np.ndarray, at: int) -> int
         return cancel_arriving(book, slot, price, RejectReason.NOT_FILLABLE, events, at)
     if is_market:
         extra.type = OrderType.MARKET
+        extra.trail = 0
     join_call(book, slot, price, is_market)
     return at

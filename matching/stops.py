@@ -73,6 +73,15 @@ def elect(book: Book, slot: int) -> None:
 
 
 @kernel
+def waits_at(book: Book, slot: int) -> int:
+    """Return the price that a parked stop waits for, in hao; 0 for every other order."""
+    order = order_at(book, slot)
+    if order.extra == NO_SLOT or extra_at(book, order.extra).is_parked == 0:
+        return 0
+    return int(level_at(book, order.level).price)
+
+
+@kernel
 def is_reached(book: Book, instrument: int, side: int, stop_price: int) -> bool:
     """Tell whether the last price reaches a stop price."""
     last = market_at(book, instrument).last

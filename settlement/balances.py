@@ -43,6 +43,8 @@ def account_of(ledger: Ledger, member: int, asset: int) -> int:
         account = ledger.accounts[slot]
         account.member = member
         account.asset = asset
+        account.first_parcel = NO_SLOT
+        account.last_parcel = NO_SLOT
         remember(ledger.account_places, key, slot)
     return slot
 
@@ -66,12 +68,12 @@ def fee_of(stake: Row, amount: int, is_maker: bool) -> int:
 
 
 @kernel
-def most_it_costs(stake: Row, price: int, leaves: int) -> int:
-    """Return the most that the rest of a buy can cost its owner, in hao."""
+def most_it_costs(stake: Row, price: int, leaves: int, discount: int) -> int:
+    """Return the most that the rest of a buy can cost its owner, in hao; `discount` is a programme's part."""
     rest = price * leaves
     gross = stake.maker_gross + stake.taker_gross
     fees = share(gross + rest, max(stake.maker_fee, stake.taker_fee)) - stake.fees
-    return rest + fees - stake.reserved
+    return rest + fees - discount
 
 
 @kernel
@@ -103,7 +105,7 @@ def settle_buy(ledger: Ledger, slot: int, cost: int, quantity: int, held: int) -
     money.available += stake.held - held - cost
     stake.held = held
     credit = ledger.accounts[stake.credits]
-    if stake.programme == NO_SLOT:
+    if stake.parcel == NO_SLOT:
         credit.available += quantity
     else:
         credit.restricted += quantity
