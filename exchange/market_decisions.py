@@ -7,13 +7,15 @@ cancels, it leaves as `forms`, for the engine to put to the book: only that make
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 from msgspec.structs import replace
 
-from exchange.fixing import Fixed, Notes, blank_fixing, fixing_of
+from exchange.act_decisions import ActDecision
+from exchange.fixing import Fixed, blank_fixing, fixing_of
 from exchange.instruments import Instrument, Mode, State
+from exchange.programme_tables import with_inclusions
 from exchange.protocol.acts import (
     AllowModes,
     BeginFixing,
@@ -23,10 +25,8 @@ from exchange.protocol.acts import (
     SetCollars,
     SetPhase,
     SetState,
-    SignedAct,
 )
-from exchange.registry import CALENDAR, Plan, Registry
-from exchange.state import Core
+from exchange.registry import CALENDAR, Plan
 from matching.layout import COMMAND as FORM
 from matching.layout import empty_halves, empty_markets, grown, zeros
 from matching.permissions import CALLS, FOLLOWS
@@ -42,8 +42,11 @@ from matching.vocabulary import (
 )
 from settlement.classes import KINDS
 from settlement.layout import LISTING
-from settlement.rows import FixingRow, Happened, InstrumentRow, MemberRow, PhaseRow, Posting
-from settlement.terms import AMOUNT_MAX
+from settlement.rows import InstrumentRow, PhaseRow
+from settlement.terms import AMOUNT_MAX, YEARS, end_ns
+
+if TYPE_CHECKING:
+    from datetime import date
 
 MarketAct = (
     ListInstruments | SetPhase | SetState | AllowModes | SetCollars | SetCalendar | BeginFixing | FixPrices
@@ -79,35 +82,8 @@ STATES_AFTER: dict[State, tuple[State, ...]] = {
 """Which state may follow which."""
 
 
-class MarketDecision:
-    """One act at its place in the journal: what it may read and change, and what it brings about."""
-
-    def __init__(
-        self, core: Core, registry: Registry, notes: Notes, signed: SignedAct, sequence: int, time: int
-    ) -> None:
-        self.core = core
-        self.registry = registry
-        self.notes = notes
-        self.signed = signed
-        self.sequence = sequence
-        self.time = time
-        self.reason = RejectReason.NONE
-        self.members: list[MemberRow] = []
-        self.instruments: list[InstrumentRow] = []
-        self.postings: list[Posting] = []
-        self.phases: list[PhaseRow] = []
-        self.fixings: list[FixingRow] = []
-        self.forms: list[np.ndarray] = []
-
-    def happened(self) -> Happened:
-        """Return what the act brings to the store, beside what comes of its events."""
-        return Happened(
-            tuple(self.members),
-            tuple(self.instruments),
-            tuple(self.postings),
-            tuple(self.phases),
-            tuple(self.fixings),
-        )
+class MarketDecision(ActDecision):
+    """An act about trading."""
 
     def apply_to_market(self, act: MarketAct) -> RejectReason:
         """Apply an act about trading, or return why it is refused; then nothing has changed."""
@@ -157,10 +133,25 @@ class MarketDecision:
             row["kind"] = KINDS.index(instrument.kind)
             row["domestic"] = instrument.domestic
             row["filed"] = instrument.filed
+            row["is_shared"] = bool(instrument.also_provided_by)
             self.core.ledger.listings[index] = row
+            self.add_issuers(index, instrument)
             self.open_market(index, instrument)
             self.tell_instrument(index)
+        self.core = self.core._replace(ledger=with_inclusions(self.core.ledger, self.registry))
         return RejectReason.NONE
+
+    def add_issuers(self, index: int, instrument: Instrument) -> None:
+        """Note who may issue an instrument beside its provider."""
+        ledger = self.core.ledger
+        others = [self.registry.member_numbers[name] for name in instrument.providers[1:]]
+        first = int(ledger.totals[0]["issuers"])
+        issuers = grown(ledger.issuers, first + len(others))
+        for row, member in enumerate(others, start=first):
+            issuers[row]["instrument"] = index
+            issuers[row]["member"] = member
+        ledger.totals["issuers"] = first + len(others)
+        self.core = self.core._replace(ledger=ledger._replace(issuers=issuers))
 
     def listing_fault(self, instruments: Sequence[Instrument]) -> RejectReason:
         """Return why instruments cannot be listed, or NONE."""
@@ -170,9 +161,18 @@ class MarketDecision:
             return RejectReason.ALREADY_EXISTS
         if not all(symbols) or not all(map(_is_bounded, instruments)):
             return RejectReason.TERMS_INVALID
+        metered = {
+            meter: self.registry.instruments[numbers[0]].provider
+            for meter, numbers in self.registry.meters.items()
+        }
         for instrument in instruments:
-            if instrument.provider not in self.registry.member_numbers:
-                return RejectReason.UNKNOWN_MEMBER
+            unknown = set(instrument.providers) - self.registry.member_numbers.keys()
+            if unknown:
+                return self.refuse(RejectReason.UNKNOWN_MEMBER, min(unknown))
+            if metered.setdefault(instrument.meter, instrument.provider) != instrument.provider:
+                return self.refuse(RejectReason.TERMS_INVALID, f"redeemed_as: {instrument.meter}")
+            if instrument.expires is not None and not self.is_to_come(instrument.expires):
+                return self.refuse(RejectReason.TERMS_INVALID, f"expires: {instrument.expires}")
             if not 0 < instrument.list_price <= PRICE_MAX:
                 return RejectReason.PRICE_NOT_POSITIVE
             if not 0 < instrument.tick <= PRICE_MAX or instrument.list_price % instrument.tick:
@@ -180,6 +180,10 @@ class MarketDecision:
             if instrument.mode not in self.registry.modes:
                 return RejectReason.PHASE_NOT_ALLOWED
         return RejectReason.NONE
+
+    def is_to_come(self, day: date) -> bool:
+        """Tell whether a day is one that the ledger can count, and is not over yet."""
+        return YEARS[0] <= day.year <= YEARS[1] and self.time < end_ns(day)
 
     def open_market(self, index: int, instrument: Instrument) -> None:
         """Write what the book knows of a new instrument, and tell its first phase."""
@@ -281,20 +285,23 @@ class MarketDecision:
         index = registry.instrument_numbers.get(act.instrument)
         if index is None:
             return RejectReason.UNKNOWN_INSTRUMENT
-        before = registry.instruments[index]
-        if act.state not in STATES_AFTER[before.state]:
+        if act.state not in STATES_AFTER[registry.instruments[index].state]:
             return RejectReason.STATE_NOT_ALLOWED
-        instrument = replace(before, state=act.state)
-        registry.instruments[index] = instrument
+        self.enter_state(index, act.state)
+        return RejectReason.NONE
+
+    def enter_state(self, index: int, state: State) -> None:
+        """Let an instrument be in a state, and its market in the phase that this brings."""
+        instrument = replace(self.registry.instruments[index], state=state)
+        self.registry.instruments[index] = instrument
         self.tell_instrument(index)
-        if act.state != "listed":
-            brought = [one for one in PHASES_OF_STATE[act.state] if one in PHASES_OF_MODE[instrument.mode]]
+        if state != "listed":
+            brought = [one for one in PHASES_OF_STATE[state] if one in PHASES_OF_MODE[instrument.mode]]
             self.bring_phase(index, brought[0])
         elif self.opens_at_once(instrument):
             self.bring_phase(index, Phase.CONTINUOUS)
-        if act.state == "retired":
+        if state == "retired":
             self.ask_book(CommandKind.MASS_CANCEL, index)
-        return RejectReason.NONE
 
     def bring_phase(self, index: int, phase: Phase) -> None:
         """Set the phase that a state brings, if the market is not in it; no call goes on."""

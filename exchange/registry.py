@@ -6,6 +6,7 @@ over the journal: acts change it, and a collar that begins a call ends the plan 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import msgspec
@@ -13,7 +14,9 @@ import msgspec
 from exchange.calendar import Calendar
 from exchange.instruments import Instrument, Kind, Mode
 from exchange.protocol.acts import Admit, SetCollars
-from settlement.terms import ProgrammeTerms
+from exchange.standing import Debt, Issued, Obligation, Proposal, Redemption, Reference
+from matching.layout import NEVER
+from settlement.terms import ProgrammeTerms, end_ns
 
 if TYPE_CHECKING:
     from datetime import date
@@ -44,6 +47,14 @@ class Registry(msgspec.Struct):
     `overridden` being those whose phase an operator set last, not the calendar and not a collar; and
     whether nothing was done yet by the calendar that is set. `fixing_day`
     is the day whose fixing is begun and not found yet, `fixed_day` the last one that was found.
+
+    Of money and credits, by numbers: `owners` of second accounts; `meters`, the instruments that usage under
+    a name is redeemed with, earliest expiry first; `references` of each member; `redemptions` that are open,
+    and the lots of each parcel that they have set `aside`; `begun`, what is left of each member's begun lots,
+    in thousandths of a unit, by meter; `usage_ids`, (provider, id), by the day of the record; `issues` of an
+    instrument that are still owed, in their order, and its `obligations` by provider; `debts` of each member
+    as they arose; `awards` of a programme to each member; `proposals` by sequence; and which instruments'
+    credits have `expired`.
     """
 
     members: list[Admit] = msgspec.field(default_factory=list)
@@ -63,25 +74,59 @@ class Registry(msgspec.Struct):
     overridden: set[int] = msgspec.field(default_factory=set)
     fixing_day: date | None = None
     fixed_day: date | None = None
+    operators: int = 0
+    group_names: list[str] = msgspec.field(default_factory=list)
+    owners: dict[int, int] = msgspec.field(default_factory=dict)
+    meters: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    references: dict[int, dict[str, Reference]] = msgspec.field(default_factory=dict)
+    redemptions: dict[int, Redemption] = msgspec.field(default_factory=dict)
+    aside: dict[int, int] = msgspec.field(default_factory=dict)
+    begun: dict[int, dict[str, int]] = msgspec.field(default_factory=dict)
+    usage_ids: dict[int, set[tuple[int, str]]] = msgspec.field(default_factory=dict)
+    issues: dict[int, list[Issued]] = msgspec.field(default_factory=dict)
+    obligations: dict[int, dict[int, Obligation]] = msgspec.field(default_factory=dict)
+    debts: dict[int, list[Debt]] = msgspec.field(default_factory=dict)
+    awards: dict[int, dict[int, int]] = msgspec.field(default_factory=dict)
+    proposals: dict[int, Proposal] = msgspec.field(default_factory=dict)
+    expired: set[int] = msgspec.field(default_factory=set)
 
     def group_number(self, group: str) -> int:
         """Return the number of a group, giving it one if it is new."""
-        return self.groups.setdefault(group, len(self.groups))
+        if group not in self.groups:
+            self.groups[group] = len(self.group_names)
+            self.group_names.append(group)
+        return self.groups[group]
+
+    def merge_groups(self, kept: int, gone: int) -> None:
+        """Let every name of one group mean another from now on."""
+        for name, number in self.groups.items():
+            if number == gone:
+                self.groups[name] = kept
 
     def region_number(self, region: str) -> int:
         """Return the number of a region, giving it one if it is new."""
         return self.regions.setdefault(region, len(self.regions))
 
+    def regions_mask(self, regions: Iterable[str]) -> int:
+        """Return regions as one word, a bit each, giving new ones their numbers."""
+        mask = 0
+        for region in regions:
+            mask |= 1 << self.region_number(region)
+        return mask
+
     def add_member(self, member: Admit) -> int:
         """Give a new member its number."""
         self.member_numbers[member.member] = len(self.members)
         self.members.append(member)
+        self.operators += member.role == "operator" and len(self.members) > 1  # the first is the house
         return len(self.members) - 1
 
     def add_instrument(self, instrument: Instrument) -> int:
         """Give a new instrument its number."""
         self.instrument_numbers[instrument.symbol] = len(self.instruments)
         self.instruments.append(instrument)
+        self.meters.setdefault(instrument.meter, []).append(len(self.instruments) - 1)
+        self.meters[instrument.meter].sort(key=self.perishes_at)
         return len(self.instruments) - 1
 
     def add_programme(self, terms: ProgrammeTerms) -> int:
@@ -89,6 +134,15 @@ class Registry(msgspec.Struct):
         self.programme_numbers[terms.code] = len(self.programmes)
         self.programmes.append(terms)
         return len(self.programmes) - 1
+
+    def owner_of(self, member: int) -> int:
+        """Return whose account a member is: its owner's, or its own."""
+        return self.owners.get(member, member)
+
+    def perishes_at(self, instrument: int) -> int:
+        """Return when an instrument's last day is over, in ns since 1970; far ahead if it has none."""
+        expires = self.instruments[instrument].expires
+        return NEVER if expires is None else end_ns(expires)
 
     def fixes(self, call: str) -> bool:
         """Tell whether a call of this name makes the day's fixing."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from importlib.resources import files
+
+from msgspec.structs import replace
 
 from exchange.calendar import Calendar
 from exchange.instruments import HAO_PER_YUAN, Instrument, standard_catalogue
@@ -22,7 +24,8 @@ from exchange.protocol.acts import (
 )
 from exchange.server.folder import KeyPair
 from settlement.classes import KINDS
-from settlement.terms import ProgrammeTerms, Rate
+from settlement.terms import ProgrammeTerms
+from settlement.terms_file import read_terms
 
 MILLION_YUAN = 10**6 * HAO_PER_YUAN
 
@@ -36,34 +39,33 @@ ISSUED_LOTS = 5_000_000
 """What each provider of the standard venue begins with: enough to quote both sides of every book."""
 
 OPERATOR = "OPERATOR"
+SECOND_OPERATOR = "OPERATOR-2"
+"""What needs two persons one of them proposes and the other approves."""
+
 AUDITOR = "AUDITOR"
 SANDBOX = "SANDBOX"
 
 
-def voucher(year: int, budget: int = 250 * MILLION_YUAN) -> ProgrammeTerms:
-    """Return the terms of Hangzhou's computing-power voucher, as published for one year.
+VOUCHER, TOKEN_GRANT, AWARD = SAMPLES = ("hz-voucher", "token-grant", "fujian-award")
+"""The sample programmes, by the names of their files in `exchange/programmes`."""
 
-    Up to 30 % of the actual contract amount on domestic instruments that are filed with the
-    regulator or computing power, 20 % otherwise; 250 million yuan a year, 8 million a firm. The cap
-    of an order and the ceiling above the list price are the venue's own.
-    """
-    return ProgrammeTerms(
-        code=f"HZ-VOUCHER-{year}",
-        version=1,
+
+def sample_terms(name: str, year: int) -> ProgrammeTerms:
+    """Return the terms of a sample programme, moved to a year: `hz-voucher` becomes HZ-VOUCHER-<year>."""
+    text = files("exchange.programmes").joinpath(f"{name}.toml").read_text("utf-8")
+    terms = read_terms(text)
+    return replace(
+        terms,
+        code=f"{name.upper()}-{year}",
         fiscal_year=year,
-        budget=budget,
-        rates=(
-            Rate(rate=3_000, sizes=("micro", "small", "medium"), kinds=("compute",), domestic=True),
-            Rate(rate=3_000, sizes=("micro", "small", "medium"), filed=True),
-            Rate(rate=2_000, sizes=("micro", "small", "medium")),
-        ),
-        ceiling=1_000,
-        order_cap=MILLION_YUAN // 5,
-        group_cap=8 * MILLION_YUAN,
-        valid_from=date(year, 1, 1),
-        valid_through=date(year, 12, 31),
-        source="Hangzhou computing-power voucher: up to 30 % of the actual contract amount",
+        valid_from=terms.valid_from.replace(year=year),
+        valid_through=terms.valid_through.replace(year=year),
     )
+
+
+def voucher(year: int, budget: int = 250 * MILLION_YUAN) -> ProgrammeTerms:
+    """Return the terms of Hangzhou's computing-power voucher, as published for one year."""
+    return replace(sample_terms(VOUCHER, year), budget=budget)
 
 
 def standard_acts(
@@ -81,6 +83,7 @@ def standard_acts(
     providers = {instrument.provider: instrument.region for instrument in listed}
     acts: list[Act] = [
         Admit(member=OPERATOR, role="operator"),
+        Admit(member=SECOND_OPERATOR, role="operator"),
         Admit(member=AUDITOR, role="auditor"),
     ]
     for provider, region in providers.items():

@@ -14,7 +14,8 @@ import numpy as np
 
 from exchange.config import DROPPED_SESSIONS_MAX
 from exchange.engine import Outcome
-from exchange.protocol.acts import Act, Issue, SignedAct
+from exchange.permissions import may_decide
+from exchange.protocol.acts import SignedAct
 from exchange.protocol.arrays import COMMAND
 from exchange.protocol.messages import (
     COMMANDS,
@@ -24,6 +25,8 @@ from exchange.protocol.messages import (
     REQUESTS,
     AskAccount,
     AskOrders,
+    AskProposals,
+    AskRedemptions,
     AskStatus,
     Decide,
     Decided,
@@ -35,7 +38,7 @@ from exchange.protocol.reasons import refused
 from exchange.reports import by_member, refusals
 from exchange.server.enquiries import Enquiries
 from exchange.server.sequencer import Sequencer
-from matching.vocabulary import RejectReason, Role
+from matching.vocabulary import RejectReason
 
 Session = bytes
 """A connection's routing id."""
@@ -165,6 +168,10 @@ class Gateway:
                 self._send(session, encode(self._enquiries.account(member, request)))
             case AskOrders():
                 self._send(session, encode(self._enquiries.orders(member, request)))
+            case AskRedemptions():
+                self._send(session, encode(self._enquiries.redemptions(member, request)))
+            case AskProposals():
+                self._send(session, encode(self._enquiries.proposals(member, request)))
             case AskStatus():
                 self._send(session, encode(self._enquiries.status(request)))
             case Decide():
@@ -173,33 +180,25 @@ class Gateway:
                 assert_never(request)
 
     def _decide(self, session: Session, member: int, request: Decide) -> None:
-        """Sequence an operator's act, or a provider's issue of its own credits."""
-        engine = self._sequencer.engine
-        if not self._may_decide(member, request.act):
-            self.refuse(session, RejectReason.ROLE_NOT_PERMITTED, "", request.request)
+        """Sequence an act, if its member may decide it."""
+        registry = self._sequencer.engine.registry
+        who = registry.members[member].member
+        if not may_decide(registry, who, request.act):
+            self.refuse(session, RejectReason.ROLE_NOT_PERMITTED, who, request.request)
             return
-        who = engine.registry.members[member].member
         outcome = self._sequencer.decide(SignedAct(who, request.why, request.act))
         self.tell(outcome)
         result = outcome.acts[0]
         if result.reason == RejectReason.NONE:
-            self._send(session, encode(Decided(request.request, result.sequence)))
+            self._send(session, encode(Decided(request.request, result.answered)))
         else:
-            self.refuse(session, result.reason, "", request.request)
+            self.refuse(session, result.reason, result.value, request.request, result.detail)
 
-    def _may_decide(self, member: int, act: Act) -> bool:
-        engine = self._sequencer.engine
-        role = engine.core.ledger.members[member]["role"]
-        if role == Role.OPERATOR:
-            return True
-        if role == Role.PROVIDER and isinstance(act, Issue):
-            index = engine.registry.instrument_numbers.get(act.instrument)
-            return index is not None and engine.core.ledger.listings[index]["provider"] == member
-        return False
-
-    def refuse(self, session: Session, reason: RejectReason, value: str, request: int = 0) -> None:
-        """Answer what cannot be read, or may not be asked."""
-        self._send(session, encode(refused(reason, value, request)))
+    def refuse(
+        self, session: Session, reason: RejectReason, value: str, request: int = 0, detail: int = 0
+    ) -> None:
+        """Answer what cannot be read, or may not be asked; `detail` is the number of the remedy."""
+        self._send(session, encode(refused(reason, value, request, detail)))
 
     def _send(self, session: Session, body: bytes) -> None:
         """Send to one session. One that is gone, or does not read, is told nothing more but that.

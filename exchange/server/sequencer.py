@@ -86,7 +86,9 @@ class Sequencer:
 
         Raises `ValueError` if one of them would be refused; then nothing is journalled.
         """
-        trial = Engine().apply(as_batch(acts), acts)
+        batch = as_batch(acts)
+        batch["time"] = self._now()
+        trial = Engine().apply(batch, acts)
         for result in trial.acts:
             if result.reason != RejectReason.NONE:
                 message = f"founding act {acts[result.row].act}: refused, {result.reason.name.lower()}"
@@ -115,7 +117,7 @@ class Sequencer:
         """
         done = []
         while now >= min(self._next_midnight, self._timekeeper.next_due):
-            acts = self._timekeeper.due(now)
+            acts = self._timekeeper.due(now, day_begins=now >= self._next_midnight)
             batch = as_batch(acts)
             if now >= self._next_midnight:
                 self._next_midnight = midnight_after(now)

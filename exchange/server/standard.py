@@ -11,23 +11,25 @@ from exchange.server.folder import Folder, new_key_pair
 from exchange.server.founding import (
     AUDITOR,
     OPERATOR,
+    SAMPLES,
+    SECOND_OPERATOR,
     calendar_acts,
+    sample_terms,
     sandbox_firms,
     standard_acts,
-    voucher,
 )
 from settlement.terms import VENUE_ZONE
 
 
 def found_standard(folder: Folder, calendar: Calendar | None = None) -> None:
-    """Found a venue with every provider of the standard catalogue, a sandbox firm and this year's voucher.
+    """Found a venue with every provider of the standard catalogue, a sandbox firm and this year's programmes.
 
     Without a calendar it trades round the clock, and at once.
     """
     firms = sandbox_firms()
     providers = {instrument.provider for instrument in standard_catalogue()}
-    members = [OPERATOR, AUDITOR, *sorted(providers), *(firm.member for firm, _ in firms)]
+    members = [OPERATOR, SECOND_OPERATOR, AUDITOR, *sorted(providers), *(firm.member for firm, _ in firms)]
     keys = [new_key_pair(member) for member in members]
     year = datetime.fromtimestamp(time.time(), VENUE_ZONE).year
-    acts = standard_acts(firms, keys, [voucher(year)])
+    acts = standard_acts(firms, keys, [sample_terms(name, year) for name in SAMPLES])
     folder.found((*calendar_acts(calendar), *acts), keys)

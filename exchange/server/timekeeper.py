@@ -12,7 +12,16 @@ from typing import assert_never, cast
 
 from exchange.calendar import ROUND_THE_CLOCK, SECOND_NS, VOLATILITY, Call, Step, day_of, nanosecond
 from exchange.engine import Engine, Outcome
-from exchange.protocol.acts import Act, BeginFixing, FixPrices, PhaseName, SetPhase, SignedAct
+from exchange.protocol.acts import (
+    Act,
+    BeginFixing,
+    CloseWindows,
+    ExpireCredits,
+    FixPrices,
+    PhaseName,
+    SetPhase,
+    SignedAct,
+)
 from exchange.registry import CALENDAR, Plan
 from matching.auction import clearing
 from matching.layout import HALVES, NEVER, WAITING
@@ -44,10 +53,12 @@ class Timekeeper:
         self._is_answer_due = False
         self._look_ahead()
 
-    def due(self, now: int) -> tuple[SignedAct, ...]:
+    def due(self, now: int, *, day_begins: bool = False) -> tuple[SignedAct, ...]:
         """Return the acts that are due at `now`, for one batch, to be applied before this is asked again."""
         registry = self._engine.registry
         agenda = Agenda(self._engine, self._draw, now)
+        if day_begins:
+            agenda.end_days()
         since = self._done_until
         if registry.calendar != self._calendar:
             self._calendar = registry.calendar
@@ -114,6 +125,7 @@ class Agenda:
         registry = engine.registry
         self.acts: list[SignedAct] = []
         self.calendar = registry.calendar or ROUND_THE_CLOCK
+        self._registry = registry
         self._instruments = registry.instruments
         self._overridden = registry.overridden
         self._fixing_day = registry.fixing_day
@@ -125,6 +137,7 @@ class Agenda:
         self._now = now
         self._unopened: set[tuple[date, str]] = set()
         self._spared: set[int] = set()
+        self._perished: set[int] = set()
 
     # --- what goes on --------------------------------------------------------------------------
 
@@ -161,6 +174,18 @@ class Agenda:
         )
 
     # --- what is done --------------------------------------------------------------------------
+
+    def end_days(self) -> None:
+        """Accept the tasks whose windows are over, and burn the credits whose last day is."""
+        registry = self._registry
+        if any(one.state == "delivered" and one.until <= self._now for one in registry.redemptions.values()):
+            self._ask(CloseWindows(), "the windows of delivered tasks are over")
+        for index, instrument in enumerate(self._instruments):
+            if registry.perishes_at(index) <= self._now and index not in registry.expired:
+                self._ask(ExpireCredits(instrument.symbol), "their last day is over")
+                self._phases[index] = Phase.CLOSED
+                self._plans.pop(index, None)
+                self._perished.add(index)
 
     def begin_anew(self) -> int:
         """Bring everything to where a new calendar has come to; return since when its steps are to be done.
@@ -308,7 +333,9 @@ class Agenda:
         return [
             index
             for index, instrument in enumerate(self._instruments)
-            if instrument.mode in call.modes and instrument.state == "listed" and index not in self._spared
+            if instrument.mode in call.modes
+            and instrument.state == "listed"
+            and index not in self._spared | self._perished
         ]
 
     def _drawn_end(self, moment: int) -> int:
