@@ -3,7 +3,13 @@
 Read this file to learn what an order holds, what it is charged and what a programme pays for it;
 `settlement.balances` and `settlement.programmes` tell how that is done fast. Nothing here is clever:
 balances are a dict, and amounts are reckoned from an order's totals. What the book does is taken as
-given, as events of `matching.reference`.
+given, as events of `matching.reference`. Beside it stand
+
+- `reference_orders`: the words, and what an order has at stake;
+- `reference_accounts`: deposits, withdrawals, transfers, issues, adjustments, and all postings;
+- `reference_programmes`: what is reserved, paid and owed, as sums over all orders;
+- `reference_redemptions`: what is redeemed, and what perishes;
+- `reference_reversals`: what is undone.
 
 >>> ledger = ReferenceLedger()
 >>> for name in ("HOUSE", "YUN", "ANN"):
@@ -13,8 +19,8 @@ given, as events of `matching.reference`.
 >>> ledger.deposit(2, 1_000)
 >>> sell = ledger.enter(Asked(member=1, side=Side.SELL, price=90, quantity=5), order=1)
 >>> buy = ledger.enter(Asked(member=2, side=Side.BUY, price=100, quantity=3), order=2)
->>> ledger.balances[2, MONEY], ledger.balances[1, 1]
-(Balance(available=700, held=300, restricted=0), Balance(available=0, held=5, restricted=0))
+>>> ledger.balances[2, MONEY].available, ledger.balances[2, MONEY].held, ledger.balances[1, 1].held
+(700, 300, 5)
 """
 
 from __future__ import annotations
@@ -22,12 +28,14 @@ from __future__ import annotations
 from collections import defaultdict
 
 from matching.reference import Event
-from matching.vocabulary import EventKind, OrderState, Phase, RejectReason, Side, TimeInForce
-from settlement.layout import MONEY, NO_PROGRAMME
+from matching.vocabulary import EventKind, OrderState, Phase, RejectReason, Side
+from settlement.layout import HOUSE, MONEY, NO_PROGRAMME
+from settlement.reference_accounts import Line
 from settlement.reference_orders import (
     Asked,
     Balance,
     Effect,
+    Fill,
     Listing,
     Member,
     Order,
@@ -35,11 +43,10 @@ from settlement.reference_orders import (
     Programme,
     Refused,
     most_it_costs,
-    most_it_earns,
     rate_for,
     share,
 )
-from settlement.terms import ProgrammeTerms
+from settlement.reference_reversals import Reversals, Trade
 
 __all__ = [
     "Asked",
@@ -57,126 +64,93 @@ __all__ = [
 ]
 
 
-class ReferenceLedger:
-    """Who owns what, and what programmes pay, without haste.
-
-    Member 0 is the house, asset 0 is money, asset `i + 1` is the credits of instrument `i`.
-    """
+class ReferenceLedger(Reversals):
+    """Who owns what, and what programmes pay, without haste."""
 
     def __init__(self) -> None:
         """Open a ledger of nobody and nothing."""
-        self.balances: defaultdict[tuple[int, int], Balance] = defaultdict(Balance)
-        self.members: list[Member] = []
-        self.listings: list[Listing] = []
-        self.programmes: list[Programme] = []
+        super().__init__()
         self.fees: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-        self.open: dict[int, Order] = {}
-        self.entries = 0
-        self.trades = 0
-        self.fees_earned = 0
-
-    # --- what the venue decides ----------------------------------------------------------------
-
-    def admit(self, member: Member) -> None:
-        """Admit a member; its number is the next."""
-        self.members.append(member)
-
-    def list_instrument(self, listing: Listing) -> None:
-        """List an instrument; its number is the next."""
-        self.listings.append(listing)
 
     def set_fees(self, kind: str, maker: int, taker: int) -> None:
         """Set the fees of one kind of instrument, in basis points, for orders entered from now on."""
         self.fees[kind] = (maker, taker)
-
-    def define(self, terms: ProgrammeTerms) -> None:
-        """Open a programme with its whole budget uncommitted; its number is the next."""
-        self.programmes.append(Programme(terms, uncommitted=terms.budget))
-        self.entries += 1
-
-    def deposit(self, member: int, amount: int) -> None:
-        """Add money that a member has paid in."""
-        self.balances[member, MONEY].available += amount
-        self.entries += 1
-
-    def issue(self, instrument: int, lots: int) -> None:
-        """Make credits for the provider of an instrument."""
-        listing = self.listings[instrument]
-        listing.issued += lots
-        self.balances[listing.provider, instrument + 1].available += lots
-        self.entries += 1
-
-    def end_day(self) -> None:
-        """Begin everybody's turnover anew."""
-        for member in self.members:
-            member.turnover = 0
 
     # --- what an order holds, or why it is refused -------------------------------------------
 
     def enter(self, asked: Asked, order: int) -> Order:
         """Hold and reserve what a new order may cost. Raises `Refused`; then nothing has changed."""
         maker_fee, taker_fee = self.fees[self.listings[asked.instrument].kind]
-        one = Order(order, asked, maker_fee, taker_fee)
+        one = Order(order, asked, maker_fee, taker_fee, asked.price, asked.quantity)
+        programme = None
         if asked.programme != NO_PROGRAMME:
-            self.plan(one, self.programme_for(asked))
-            if one.subsidy_max <= 0:
-                raise Refused(RejectReason.PROGRAMME_EXHAUSTED)
-        one.held = asked.quantity if asked.side == Side.SELL else most_it_costs(one)
-        balance = self.source_of(one)
-        if balance.available < one.held:
-            is_sell = asked.side == Side.SELL
-            reason = RejectReason.CREDITS_NOT_AVAILABLE if is_sell else RejectReason.MONEY_NOT_AVAILABLE
-            raise Refused(reason, balance.available)
-        balance.available -= one.held
-        balance.held += one.held
-        self.reserve(one)
+            programme = self.programme_for(asked)
+            self.plan(one, programme)
+        self.hold(one, self.need_of(one))
+        if programme is not None:
+            programme.orders.append(one)
         self.open[order] = one
         self.members[asked.member].open_orders += 1
         return one
 
-    def programme_for(self, asked: Asked) -> Programme:
-        """Return the programme that an order names. Raises `Refused` if it may not pay for the order."""
-        if not 0 <= asked.programme < len(self.programmes):
-            raise Refused(RejectReason.UNKNOWN_PROGRAMME)
-        programme = self.programmes[asked.programme]
-        firm, listing = self.members[asked.member], self.listings[asked.instrument]
-        begin, end = programme.terms.valid_ns()
-        if asked.side != Side.BUY:
-            raise Refused(RejectReason.PROGRAMME_SELL)
-        if asked.time_in_force in (TimeInForce.GTC, TimeInForce.GTD):
-            raise Refused(RejectReason.PROGRAMME_OUTLASTS_DAY)
-        if not begin <= asked.time < end:
-            raise Refused(RejectReason.PROGRAMME_NOT_VALID_NOW)
-        if rate_for(programme.terms, firm, listing) == 0:
-            raise Refused(RejectReason.PROGRAMME_NOT_ELIGIBLE)
-        if firm.group == self.members[listing.provider].group:
-            raise Refused(RejectReason.PROGRAMME_OWN_PROVIDER)
-        return programme
+    def replace(self, order: Order, price: int, quantity: int, now: int) -> None:
+        """Hold and reserve for a new price and total, before the book changes anything.
 
-    def money_of(self, order: Order) -> Balance:
-        """Return the money of an order's member."""
-        return self.balances[order.asked.member, MONEY]
+        Raises `Refused`; then nothing has changed.
+        """
+        before = order.price, order.quantity, order.cover, order.subsidy_max, order.reserved
+        try:
+            self.plan_anew(order, price, quantity, now)
+            order.price, order.quantity = price, quantity
+            self.hold(order, self.need_of(order))
+        except Refused:
+            order.price, order.quantity, order.cover, order.subsidy_max, order.reserved = before
+            raise
 
-    def credits_of(self, order: Order) -> Balance:
-        """Return the credits that an order's member has of its instrument."""
-        return self.balances[order.asked.member, order.asked.instrument + 1]
+    def need_of(self, order: Order) -> int:
+        """Return what an order must hold now: a sell its open lots, a buy the most that it still costs."""
+        if not order.is_buy:
+            return order.leaves
+        return most_it_costs(order, order.price, order.leaves, order.reserved)
+
+    def hold(self, order: Order, held: int) -> None:
+        """Let an order hold so much in all. Raises `Refused` if what is lacking is not available."""
+        balance = self.source_of(order)
+        if held - order.held > balance.available:
+            reason = RejectReason.MONEY_NOT_AVAILABLE if order.is_buy else RejectReason.CREDITS_NOT_AVAILABLE
+            raise Refused(reason, balance.available)
+        balance.available -= held - order.held
+        balance.held += held - order.held
+        order.held = held
 
     def source_of(self, order: Order) -> Balance:
         """Return what an order is paid from: a buy from money, a sell from credits."""
-        return self.money_of(order) if order.asked.side == Side.BUY else self.credits_of(order)
+        return self.money_of(order) if order.is_buy else self.credits_of(order)
+
+    def money_of(self, order: Order) -> Balance:
+        """Return the money of an order's member."""
+        return self.money(order.asked.member)
+
+    def credits_of(self, order: Order) -> Balance:
+        """Return the credits that an order's member has of its instrument."""
+        return self.credits(order.asked.member, order.asked.instrument)
 
     # --- what the book's events mean -----------------------------------------------------------
 
     def settle(self, event: Event) -> Effect:
-        """Settle one event of an order: an acceptance, a trade, lots that go, or an end with lots open."""
+        """Settle one event of an order: it enters, trades, is changed or triggered, or ends."""
         order = self.open[event.order]
-        if event.kind == EventKind.ACCEPTED:
-            return Effect(order.part(), subsidy=order.reserved)
-        if event.kind == EventKind.TRADED:
-            return self.trade(order, self.open[event.maker_order], event)
-        if event.kind == EventKind.REDUCED:
-            self.reduce(order, event.quantity)
-            return Effect(order.part())
+        match event.kind:
+            case EventKind.ACCEPTED | EventKind.REPLACED:
+                return Effect(order.part(), subsidy=order.reserved)
+            case EventKind.TRADED:
+                return self.trade(order, self.open[event.maker_order], event)
+            case EventKind.REDUCED:
+                self.keep(order, order.price, event.quantity)
+                return Effect(order.part())
+            case EventKind.TRIGGERED:
+                self.keep(order, event.price, order.quantity)
+                return Effect(order.part())
         is_cancel = event.kind == EventKind.CANCELLED
         self.end(order, OrderState.CANCELLED if is_cancel else OrderState.EXPIRED)
         return Effect(order.part())
@@ -188,9 +162,7 @@ class ReferenceLedger:
         charged as makers.
         """
         buy, sell = (taker, maker) if taker.asked.side == Side.BUY else (maker, taker)
-        quantity = event.quantity
-        amount = event.price * quantity
-        self.entries += 1
+        quantity, amount = event.quantity, event.price * event.quantity
         self.trades += 1
         if event.phase == Phase.AUCTION:
             taker.maker_gross += amount
@@ -201,20 +173,42 @@ class ReferenceLedger:
         for order in (taker, maker):
             order.filled += quantity
             self.members[order.asked.member].turnover += amount
-        subsidy = self.pay(buy, event.price, quantity)
-        self.take_held(sell, quantity)
-        self.money_of(sell).available += amount - fees[sell.id]
-        self.take_held(buy, amount + fees[buy.id] - subsidy)
-        self.release_held(buy, keep=most_it_costs(buy))
+        subsidy = self.earn(buy, sell, event.price, quantity)
+        cost, proceeds = amount + fees[buy.id] - subsidy, amount - fees[sell.id]
+        self.spend(sell, quantity)
+        self.spend(buy, cost)
+        self.money_of(sell).available += proceeds
+        self.hold(buy, self.need_of(buy))
         if buy.programme is None:
             self.credits_of(buy).available += quantity
         else:
             self.credits_of(buy).restricted += quantity
+        self.traded[self.trades] = Trade(
+            self.trades, buy, sell, event.price, quantity, fees[buy.id], fees[sell.id]
+        )
+        entry = self.post_trade(buy, sell, cost, proceeds, subsidy, quantity)
         for order in (taker, maker):
             if order.leaves == 0:
                 self.end(order, OrderState.FILLED)
         own, other = taker.part(fees[taker.id]), maker.part(fees[maker.id])
-        return Effect(own, other, subsidy, self.entries, self.trades)
+        return Effect(own, other, subsidy, entry, self.trades)
+
+    def post_trade(
+        self, buy: Order, sell: Order, cost: int, proceeds: int, subsidy: int, quantity: int
+    ) -> int:
+        """Post a trade: what its buyer pays, its programme pays, its seller and the house get; the lots."""
+        buyer, seller = buy.asked.member, sell.asked.member
+        code = buy.programme.terms.code if buy.programme else ""
+        account, asset = "free" if buy.programme is None else "restricted", buy.asked.instrument + 1
+        return self.post(
+            "trade",
+            Line(buyer, "free", MONEY, -cost),
+            Line(HOUSE, f"programme:{code}", MONEY, -subsidy),
+            Line(seller, "free", MONEY, proceeds),
+            Line(HOUSE, "fees", MONEY, cost + subsidy - proceeds),
+            Line(buyer, account, asset, quantity),
+            Line(seller, "free", asset, -quantity),
+        )
 
     def charge(self, order: Order) -> int:
         """Charge an order its fee: as maker and as taker, each a share of all it has traded that way."""
@@ -224,101 +218,38 @@ class ReferenceLedger:
         self.fees_earned += fee
         return fee
 
+    def earn(self, buy: Order, sell: Order, price: int, quantity: int) -> int:
+        """Let a buy earn for a fill what its programme promises; return what that pays at once."""
+        if buy.programme is None:
+            return 0
+        covered = min(quantity, buy.cover)
+        buy.cover -= covered
+        buy.fills.append(Fill(self.trades, price, quantity, covered, sell.asked.member))
+        before = buy.earned
+        buy.reckon()
+        return buy.earned - before if buy.programme.is_deducting else 0
+
+    def spend(self, order: Order, amount: int) -> None:
+        """Take what an order spends out of what it holds."""
+        self.source_of(order).held -= amount
+        order.held -= amount
+
+    def keep(self, order: Order, price: int, quantity: int) -> None:
+        """Keep at stake only what an order may need with this price and total; the rest goes back."""
+        order.price, order.quantity = price, quantity
+        self.release_cover(order, keep=min(order.cover, order.leaves))
+        order.reckon()
+        self.hold(order, self.need_of(order))
+
     def end(self, order: Order, state: OrderState) -> None:
         """End an order, and give back all that it still has at stake."""
         order.state = state
         del self.open[order.id]
         self.members[order.asked.member].open_orders -= 1
         self.release_cover(order, keep=0)
-        self.release_reserved(order, keep=0)
-        self.release_held(order, keep=0)
-
-    def reduce(self, order: Order, quantity: int) -> None:
-        """Make an order's total smaller, and keep at stake only what the lots that it leaves may need."""
-        order.taken_off = order.asked.quantity - quantity
-        self.release_cover(order, keep=min(order.cover, order.leaves))
-        self.release_reserved(order, keep=most_it_earns(order))
-        is_sell = order.asked.side == Side.SELL
-        self.release_held(order, keep=order.leaves if is_sell else most_it_costs(order))
-
-    def take_held(self, order: Order, amount: int) -> None:
-        """Take what an order spends out of what it holds."""
-        self.source_of(order).held -= amount
-        order.held -= amount
-
-    def release_held(self, order: Order, keep: int) -> None:
-        """Give back what an order holds beyond `keep`."""
-        balance = self.source_of(order)
-        balance.held -= order.held - keep
-        balance.available += order.held - keep
-        order.held = keep
-
-    # --- programmes ----------------------------------------------------------------------------
-
-    def group_of(self, order: Order) -> str:
-        """Return the group over which the caps of an order's member count."""
-        return self.members[order.asked.member].group
-
-    def plan(self, order: Order, programme: Programme) -> None:
-        """Work out which lots a programme covers, and S: the most that it will pay for the order."""
-        terms, asked = programme.terms, order.asked
-        listing = self.listings[asked.instrument]
-        order.programme = programme
-        order.rate = rate_for(terms, self.members[asked.member], listing)
-        order.ceiling = listing.list_price + share(listing.list_price, terms.ceiling)
-        order.cover = self.cover_for(order, programme)
-        full = share(min(asked.price, order.ceiling) * order.cover, order.rate)
-        left = self.group_cap_left(order, programme)
-        order.subsidy_max = min(full, terms.order_cap, left, programme.uncommitted)
-        order.reserved = order.subsidy_max
-
-    def cover_for(self, order: Order, programme: Programme) -> int:
-        """Return how many of an order's lots the caps in lots leave; what open orders cover is used."""
-        terms, cover = programme.terms, order.asked.quantity
-        if terms.order_lots:
-            cover = min(cover, terms.order_lots)
-        if terms.group_lots:
-            cover = min(cover, terms.group_lots - programme.used_lots[self.group_of(order)])
-        return cover
-
-    def group_cap_left(self, order: Order, programme: Programme) -> int:
-        """Return what the group's cap in money leaves; what is reserved counts as used."""
-        return programme.terms.group_cap - programme.used_money[self.group_of(order)]
-
-    def reserve(self, order: Order) -> None:
-        """Reserve S out of the budget, and count it and the covered lots against the group's caps."""
-        if order.programme is not None:
-            order.programme.uncommitted -= order.reserved
-            order.programme.reserved += order.reserved
-            order.programme.used_money[self.group_of(order)] += order.reserved
-            order.programme.used_lots[self.group_of(order)] += order.cover
-
-    def pay(self, order: Order, price: int, quantity: int) -> int:
-        """Pay the programme's part of a fill, and keep reserved only what the rest still needs."""
-        if order.programme is None:
-            return 0
-        part = min(quantity, order.cover)
-        order.cover -= part
-        order.covered_gross += min(price, order.ceiling) * part
-        earned = min(share(order.covered_gross, order.rate), order.subsidy_max)
-        subsidy = earned - order.paid
-        order.paid = earned
-        order.reserved -= subsidy
-        order.programme.reserved -= subsidy
-        order.programme.paid += subsidy
-        self.release_reserved(order, keep=most_it_earns(order))
-        return subsidy
-
-    def release_reserved(self, order: Order, keep: int) -> None:
-        """Give the programme back what an order has reserved beyond `keep`."""
-        if order.programme is not None:
-            order.programme.reserved -= order.reserved - keep
-            order.programme.uncommitted += order.reserved - keep
-            order.programme.used_money[self.group_of(order)] -= order.reserved - keep
-            order.reserved = keep
+        order.reckon()
+        self.hold(order, 0)
 
     def release_cover(self, order: Order, keep: int) -> None:
         """Count the covered lots beyond `keep`, which will not come any more, against no cap."""
-        if order.programme is not None:
-            order.programme.used_lots[self.group_of(order)] -= order.cover - keep
-            order.cover = keep
+        order.cover = keep

@@ -13,15 +13,21 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from exchange.engine import Engine
+from msgspec.structs import astuple
+
+from exchange.engine import Engine, Outcome
 from exchange.server.audit import laws_broken
 from matching.vocabulary import EventKind, OrderState, Phase, RejectReason
+from settlement.postings import PostingAccount, trade_postings
 from settlement.reference import ReferenceLedger
-from tests.engine.flow import IDS_PER_MEMBER, Flow
-from tests.engine.market import Said, Step, batch_of, rows_of, stand_of
+from tests.engine.flow import Flow, MoneyFlow
+from tests.engine.flow_world import IDS_PER_MEMBER
+from tests.engine.market import Said, Step, batch_of, rows_of
+from tests.engine.stands import Stand, stand_of
 from tests.engine.twin import Twin
+from tests.engine.twin_money import MoneyAct
 
 Outcomes = Counter[str]
 """How often what was said: event kinds, and behind a colon the reason; acts by their name."""
@@ -47,9 +53,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--commands", type=int, default=20_000)
+    parser.add_argument("--money", action="store_true", help="play the flow that is mostly money")
     arguments = parser.parse_args()
     try:
-        played = play_seed(arguments.seed, arguments.commands)
+        played = play_seed(arguments.seed, arguments.commands, flow=MoneyFlow if arguments.money else Flow)
     except Difference as difference:
         sys.stderr.write(f"{difference}\n")
         return 1
@@ -57,10 +64,16 @@ def main() -> int:
     return 0
 
 
-def play_seed(seed: int, commands: int, ledger: Callable[[], ReferenceLedger] = ReferenceLedger) -> Played:
-    """Play the random flow of `seed`, cut into batches by chance."""
+def play_seed(
+    seed: int,
+    commands: int,
+    ledger: Callable[[], ReferenceLedger] = ReferenceLedger,
+    flow: type[Flow] = Flow,
+) -> Played:
+    """Play a random flow of `seed`, cut into batches by chance."""
     again = f"tests/engine/differential.py --seed {seed} --commands {commands}"
-    batches = cut([*Flow(seed).steps(commands)], random.Random(seed))
+    again += " --money" * (flow is MoneyFlow)
+    batches = cut([*flow(seed).steps(commands)], random.Random(seed))
     return play(batches, Twin(IDS_PER_MEMBER, ledger), again)
 
 
@@ -78,14 +91,14 @@ def play(batches: Iterable[Sequence[Step]], twin: Twin, again: str = "") -> Play
         said = rows_of(outcome.events, outcome.effects)
         assert [first + int(row) for row in outcome.events["command"]] == [one.sequence for one in said]
         results = {result.sequence: result.reason for result in outcome.acts}
-        expected = expected_of(batch, twin, results)
+        expected = expected_of(batch, twin, results, again)
         if said != expected:
             raise difference_of(batch, first, said, expected, again)
+        compare_postings(outcome, engine, twin, again)
         stands = stand_of(engine), twin.stand()
         if stands[0] != stands[1]:
-            told = [f"\n  engine {one}\n  twin {two}" for one, two in zip(*stands, strict=True) if one != two]
             where = f"after command {engine.sequence}"
-            raise Difference(f"{where} they stand differently:{''.join(told)}\nto repeat: {again}")
+            raise Difference(f"{where} they stand differently:{parted(*stands)}\nto repeat: {again}")
         fixings = [(row.day, row.instrument, row.price, row.rung) for row in outcome.happened.fixings]
         if fixings != twin.fixings:
             raise Difference(f"fixings:\n  engine {fixings}\n  twin {twin.fixings}\nto repeat: {again}")
@@ -98,15 +111,24 @@ def play(batches: Iterable[Sequence[Step]], twin: Twin, again: str = "") -> Play
     return Played(outcomes, engine)
 
 
-def expected_of(batch: Sequence[Step], twin: Twin, results: dict[int, RejectReason]) -> list[Said]:
-    """Play a batch on the twin; acts are done that the engine has taken."""
+def expected_of(
+    batch: Sequence[Step], twin: Twin, results: dict[int, RejectReason], again: str
+) -> list[Said]:
+    """Play a batch on the twin: acts of money it judges itself, others are done that the engine has taken."""
     expected = []
-    for command, act in batch:
+    for command, act, who in batch:
         if act is None:
             expected += twin.apply(command)
-            continue
-        is_taken = results[twin.sequence + 1] == RejectReason.NONE
-        expected += twin.decided(command, act if is_taken else None)
+        elif isinstance(act, MoneyAct):
+            reason, said = twin.judged(command, act, who)
+            if reason != results[twin.sequence]:
+                names = (RejectReason(one).name for one in (results[twin.sequence], reason))
+                told = "\n  engine: {}\n  twin: {}".format(*names)
+                raise Difference(f"command {twin.sequence}: {act} by {who}{told}\nto repeat: {again}")
+            expected += said
+        else:
+            is_taken = results[twin.sequence + 1] == RejectReason.NONE
+            expected += twin.decided(command, act if is_taken else None)
     return expected
 
 
@@ -136,6 +158,50 @@ def difference_of(
         f"engine and twin part at command {sequence}:\n  {batch[sequence - first].command}\n"
         f"  engine:{engine}\n  twin:{twin}\nto repeat: {again}",
     )
+
+
+def compare_postings(outcome: Outcome, engine: Engine, twin: Twin, again: str) -> None:
+    """Raise `Difference` if engine and twin have posted other lines in this batch."""
+    own, others = (
+        sorted(rows) for rows in (postings_of(outcome, engine), map(astuple, twin.ledger.postings))
+    )
+    if own != others:
+        told = "".join(f"\n  engine {row}" for row in own if row not in others)
+        told += "".join(f"\n  twin   {row}" for row in others if row not in own)
+        raise Difference(f"postings:{told}\nto repeat: {again}")
+    twin.ledger.postings.clear()
+
+
+def postings_of(outcome: Outcome, engine: Engine) -> Iterator[tuple[Any, ...]]:
+    """Yield the lines that a batch has posted, of acts and of trades."""
+    yield from map(astuple, outcome.happened.postings)
+    codes = [terms.code for terms in engine.registry.programmes]
+    columns = trade_postings(outcome.events, outcome.effects)
+    for number in range(len(columns["entry"])):
+        row = {name: int(column[number]) for name, column in columns.items()}
+        account = PostingAccount(row["account"]).name.lower()
+        if account == "programme":
+            account = f"programme:{codes[row['programme']]}"
+        where = (row["entry"], row["sequence"], row["time"], row["member"], account)
+        yield *where, row["asset"], row["amount"], "trade"
+
+
+def parted(engine: Stand, twin: Stand) -> str:
+    """Return in words what stands differently, entry by entry."""
+    told = []
+    for name, one, two in zip(Stand._fields, engine, twin, strict=True):
+        ones, twos = entries_of(one), entries_of(two)
+        told += [
+            f"\n  {name} {key}\n    engine {ones.get(key)}\n    twin   {twos.get(key)}"
+            for key in {**ones, **twos}
+            if ones.get(key) != twos.get(key)
+        ]
+    return "".join(told)
+
+
+def entries_of(part: Any) -> dict[Any, Any]:
+    """Return a part of a stand entry by entry: lists by the place of each."""
+    return part if isinstance(part, dict) else dict(enumerate(part))
 
 
 def told_of(said: list[Said], sequence: int) -> list[Said]:

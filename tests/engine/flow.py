@@ -5,28 +5,9 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
-from datetime import date
 from typing import NamedTuple
 
-import msgspec
-
-from exchange.protocol.acts import (
-    Act,
-    Admit,
-    AllowModes,
-    BeginFixing,
-    BlockMember,
-    DefineProgramme,
-    Deposit,
-    FixPrices,
-    Issue,
-    ListInstruments,
-    SetCapacity,
-    SetCollars,
-    SetFees,
-    SetPhase,
-    SetState,
-)
+from exchange.instruments import Instrument
 from exchange.protocol.records import Command, Instruction
 from matching.vocabulary import (
     BOTH_SIDES,
@@ -36,64 +17,28 @@ from matching.vocabulary import (
     PRICE_MAX,
     QUANTITY_MAX,
     CommandKind,
+    OrderType,
     SelfTrade,
     Side,
     TimeInForce,
 )
-from settlement.classes import KINDS
-from settlement.terms import ProgrammeTerms, Rate
-from tests.engine.market import (
-    GRANT,
-    INSTRUMENTS,
-    MEMBERS,
-    NOON,
-    VOUCHER,
-    Step,
-    act_step,
-    founding,
-    instrument,
+from settlement.reference_programmes import is_in_force
+from tests.engine.flow_acts import Acts
+from tests.engine.flow_money import MoneyActs
+from tests.engine.flow_world import (
+    CLERK,
+    DAY_NS,
+    JUMBO,
+    JUMBO_GRANT,
+    LISTED,
+    MONEY_WEIGHTS,
+    PERISHING,
+    RICH,
+    RICH_LIMIT,
+    SECOND_NS,
+    WEIGHTS,
 )
-
-IDS_PER_MEMBER = 40
-"""How many ids the engine remembers beside a flow: few, so that some are forgotten."""
-
-DAY_NS = 86_400 * 10**9
-SECOND_NS = 10**9
-
-JUMBO = instrument("JUMBO", "agent", "YUN", 10**14, 10**7, domestic=True)
-"""A lot for ten billion yuan: amounts here come near to what int64 can hold."""
-
-RICH = ("YUN", "BOB", "CAT", "DAN")
-RICH_MONEY = 2**57
-RICH_LIMIT = 2**60
-
-JUMBO_GRANT = ProgrammeTerms(
-    code="JUMBO-GRANT",
-    version=1,
-    fiscal_year=2026,
-    budget=10**18,
-    rates=(Rate(rate=9_999, kinds=("agent",)),),
-    ceiling=700,
-    order_cap=5 * 10**15,
-    group_cap=10**17,
-    valid_from=date(2026, 1, 1),
-    valid_through=date(2027, 12, 31),
-)
-
-EXTRAS = (
-    instrument("CALLED", "model", "YUN", 1_000, 10, domestic=True, mode="call"),
-    instrument("GOING", "compute", "FAR", 600, 5, domestic=True),
-    instrument("LISTING", "agent", "YUN", 500, 5, domestic=True, mode="listing"),
-)
-"""One that trades in calls only, one that is retired in the end, one that has a price and no market."""
-
-LISTED = (*INSTRUMENTS, JUMBO, *EXTRAS)
-WEIGHTS = (6, 4, 4, 2, 1, 1.5, 1, 0.1)
-RETIRED_FROM = 3_000
-"""One instrument is retired after so many commands."""
-
-NEWCOMERS = 4
-"""How many members are admitted while the market trades."""
+from tests.engine.market import Step, act_step
 
 Mistake = Callable[[random.Random, Command], Command]
 
@@ -105,23 +50,19 @@ class Sent(NamedTuple):
     command: Command
 
 
-class Flow:
+FIRMS = ("ANN", "ANN-2", "BEN", "BOB", "DAN", "DOM", "EVE")
+"""Who mostly names a programme."""
+
+
+class Flow(Acts, MoneyActs):
     """An endless market: `steps(n)` begins with the acts that found it."""
 
+    weights: tuple[float, ...] = WEIGHTS
+
     def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)
-        self.time = NOON
-        self.sequence = 0
+        super().__init__(seed)
         self.sent: deque[Sent] = deque(maxlen=60)
         self.long_ago: list[Sent] = []
-        self.traders: list[int] = []
-        self.names: list[str] = ["HOUSE"]
-        self.programmes: list[ProgrammeTerms] = []
-        self.in_call = 0
-        self.unlisted = ""
-        self.fixing_day = date(2026, 11, 20)
-        self.is_fixing = False
-        self.blocked = ""
         self.numbered = 0
 
     def steps(self, count: int) -> Iterator[Step]:
@@ -133,37 +74,13 @@ class Flow:
             self.time += self.chance.choice((0, 0, 1, 1_000, SECOND_NS))
             yield self.numbered_step(self.step())
 
-    def founding(self) -> Iterator[Act]:
-        wide = {"notional_max": RICH_LIMIT, "turnover_max": RICH_LIMIT}
-        members = [msgspec.structs.replace(one, **wide) if one.member in RICH else one for one in MEMBERS]
-        for act in founding(members):
-            yield act
-            self.note(act)
-        extra: tuple[Act, ...] = (
-            ListInstruments((JUMBO, *EXTRAS)),
-            *(SetCapacity(one.symbol, 10**6) for one in (JUMBO, *EXTRAS)),
-            *(Issue(one.symbol, 100_000) for one in (JUMBO, *EXTRAS)),
-            SetFees("agent", maker=7, taker=3),
-            DefineProgramme(JUMBO_GRANT),
-            *(Deposit(name, RICH_MONEY) for name in RICH),
-        )
-        for act in extra:
-            yield act
-            self.note(act)
-
-    def note(self, act: Act) -> None:
-        """Note who and what may be used from now on."""
-        if isinstance(act, Admit) and act.member not in self.names:
-            if act.role in ("firm", "provider"):
-                self.traders.append(len(self.names))
-            self.names.append(act.member)
-        elif isinstance(act, DefineProgramme):
-            self.programmes.append(act.terms)
-
     def numbered_step(self, step: Step) -> Step:
         self.sequence += 1
         if step.command.kind == CommandKind.NEW:
             self.sent.append(Sent(self.sequence, step.command))
+            if step.command.side == Side.BUY and 0 <= step.command.member < len(self.names):
+                buyer = self.names[step.command.member]
+                self.buys.append((buyer, step.command.instrument, step.command.programme))
             if self.chance.random() < 0.01:
                 self.long_ago.append(self.sent[-1])
         return step
@@ -171,33 +88,41 @@ class Flow:
     def step(self) -> Step:
         """Return the next step: mostly an order or a cancel."""
         sort = self.chance.random()
-        if sort < 0.70:
+        if sort < 0.58:
             return Step(self.order())
-        if sort < 0.84:
+        if sort < 0.76:
             return Step(self.change())
-        if sort < 0.90:
+        if sort < 0.81:
             return Step(self.again())
-        if sort < 0.955:
+        if sort < 0.855:
             return Step(self.chance.choice(MISTAKES)(self.chance, self.order()))
-        if sort < 0.96:
-            if self.chance.random() < 0.2:
-                self.time += DAY_NS
-            return Step(Command(CommandKind.END_DAY, member=self.chance.choice((-1, 0, 3)), time=self.time))
+        if sort < 0.965:
+            return self.money_step()
+        if sort < 0.97:
+            return self.end_of_day()
         act = self.act()
         self.note(act)
         return act_step(act, self.time)
+
+    def end_of_day(self) -> Step:
+        """Return that the trading day ends; sometimes some days are over."""
+        if self.chance.random() < 0.5:
+            self.time += DAY_NS * self.chance.choice((1, 1, 1, 8))
+        return Step(Command(CommandKind.END_DAY, member=self.chance.choice((-1, 0, 3)), time=self.time))
 
     # --- orders --------------------------------------------------------------------------------
 
     def order(self) -> Command:
         """Return an order that is sound, though perhaps not allowed or not covered."""
         chance = self.chance
-        index = chance.choices(range(len(LISTED)), WEIGHTS)[0]
+        index = chance.choices(range(len(LISTED)), self.weights)[0]
+        if self.has_perished(index) and chance.random() < 0.9:
+            index = chance.choice((0, LISTED.index(PERISHING[0]), LISTED.index(CLERK)))
         listed = LISTED[index]
         is_sell = chance.random() < 0.5
         member = chance.choice((*self.traders, self.names.index("LIM")))
-        if is_sell and chance.random() < 0.6:
-            member = self.names.index(listed.provider)
+        if is_sell and chance.random() < 0.75:
+            member = self.names.index(chance.choice(listed.providers))
         elif listed is JUMBO and chance.random() < 0.8:
             member = self.names.index(chance.choice(RICH))
         step = max(listed.list_price // 25 // listed.tick, 1) * listed.tick
@@ -205,9 +130,9 @@ class Flow:
         price = max(around + listed.tick * chance.choice((0, 0, 0, 1, -1)), listed.tick)
         programme = NO_SLOT
         if chance.random() < (0.02 if is_sell else 0.6):
-            programme = chance.randrange(max(len(self.programmes) - 6, 0), len(self.programmes))
-            if listed is JUMBO:
-                programme = self.programmes.index(JUMBO_GRANT)
+            programme = self.programme_named(listed)
+            if listed is not JUMBO and chance.random() < 0.7:
+                member = self.names.index(chance.choice(FIRMS))
         usual = TimeInForce.GTC if programme == NO_SLOT else TimeInForce.DAY
         last = chance.choice((usual,) * 6 + tuple(TimeInForce))
         self.numbered += 1
@@ -221,10 +146,44 @@ class Flow:
             price=price,
             quantity=chance.choice((1, 2, 3, 5, 8, 13, 21, chance.randint(1, 60))),
             programme=programme,
-            sent_at=self.time - chance.choice((0, 0, 0, 1, SECOND_NS, -SECOND_NS, -DAY_NS)),
+            sent_at=self.time - chance.choice((0,) * 20 + (1, SECOND_NS, -SECOND_NS, -DAY_NS)),
             time=self.time,
         )
-        return self.instructed(order)
+        return self.instructed(self.typed(order, step))
+
+    def has_perished(self, index: int) -> bool:
+        """Tell whether an instrument's last day is over."""
+        expires = LISTED[index].expires
+        return expires is not None and self.is_past(expires)
+
+    def programme_named(self, listed: Instrument) -> int:
+        """Return a programme's number: mostly one that is in force, and may pay for the instrument."""
+        if listed is JUMBO:
+            return [terms.code for terms in self.programmes].index(JUMBO_GRANT.code)
+        known = [*range(len(self.programmes))]
+        if self.chance.random() < 0.9:
+            known = [number for number in known if is_in_force(self.programmes[number], self.time)] or known
+        return self.chance.choice(known)
+
+    def typed(self, order: Command, step: int) -> Command:
+        """Return an order as one of the types, with the prices that the type reads."""
+        chance, sort = self.chance, self.chance.random()
+        if sort < 0.7:
+            return order
+        if sort < 0.8:
+            return order._replace(type=OrderType.MARKET, price=chance.choice((0, order.price, order.price)))
+        away = step * chance.randint(-2, 3) * (1 if order.side == Side.BUY else -1)
+        order = order._replace(stop_price=max(order.price + away, step))
+        if sort < 0.87:
+            return order._replace(type=OrderType.STOP_LIMIT)
+        if sort < 0.94:
+            return order._replace(type=OrderType.STOP, price=chance.choice((0, order.price)))
+        return order._replace(
+            type=OrderType.TRAILING_STOP,
+            price=chance.choice((0, 0, order.price)),
+            stop_price=chance.choice((0, order.stop_price)),
+            trail=step * chance.randint(1, 3),
+        )
 
     def instructed(self, order: Command) -> Command:
         """Return an order with what only some orders say: when it expires, how it shows, whom it avoids."""
@@ -249,13 +208,29 @@ class Flow:
         sort = self.chance.random()
         if sort < 0.03:
             return self.mass_cancel()
-        cancel = self.cancel()
-        if sort < 0.4:
+        cancel = self.cancel(likes_subsidised=sort > 0.6)
+        if sort < 0.3:
             lots = self.chance.choice((1, 1, 2, 3, 5, 20, 0, -1))
             return cancel._replace(kind=CommandKind.REDUCE, quantity=lots)
-        if sort < 0.45:
+        if sort < 0.35:
             return Command(CommandKind.CLOCK, time=self.time)
-        return cancel
+        return self.replace(cancel) if sort < 0.85 else cancel
+
+    def replace(self, cancel: Command) -> Command:
+        """Return a replace: another price, another total, both or none; perhaps another stop price."""
+        chance = self.chance
+        sent = next((one.command for one in self.sent if one.sequence == cancel.order), None)
+        price, quantity, stop_price = (sent.price, sent.quantity, sent.stop_price) if sent else (1_000, 5, 0)
+        if not 0 < price < RICH_LIMIT or not 0 < quantity < RICH_LIMIT or not 0 <= stop_price < RICH_LIMIT:
+            price, quantity, stop_price = 1_000, 5, 0
+        tick = LISTED[sent.instrument].tick if sent and 0 <= sent.instrument < len(LISTED) else 1
+        moved = tick * chance.choice((-20, -4, -1, 1, 4, 20))
+        return cancel._replace(
+            kind=CommandKind.REPLACE,
+            price=chance.choice((0, price, price + moved, price + moved, max(price + moved, 1), -1)),
+            quantity=chance.choice((quantity, quantity * 2, quantity + 1, max(quantity // 2, 1), 1, 0, -1)),
+            stop_price=chance.choice((0, 0, stop_price, stop_price + moved)),
+        )
 
     def mass_cancel(self) -> Command:
         """Return a mass cancel of somebody's orders, perhaps of an instrument or a side that is not there."""
@@ -269,12 +244,19 @@ class Flow:
             time=self.time,
         )
 
-    def cancel(self) -> Command:
+    def cancel(self, *, likes_subsidised: bool) -> Command:
         """Return a cancel, mostly of one's own order, mostly one that may still be open."""
         chance = self.chance
         if not self.sent:
             return Command(CommandKind.CANCEL, order=1, member=3, time=self.time)
-        sent = chance.choice(self.sent)
+        resting = [
+            one
+            for one in self.sent
+            if one.command.type != OrderType.MARKET and one.command.time_in_force <= TimeInForce.DAY
+        ]
+        if likes_subsidised:
+            resting = [one for one in resting if one.command.programme != NO_SLOT] or resting
+        sent = chance.choice((resting or [*self.sent])[-chance.choice((6, 20, 60)) :])
         member = sent.command.member if chance.random() < 0.95 else chance.choice((-1, 0, 3, 7, 1_000))
         order = sent.sequence if chance.random() < 0.98 else chance.choice((0, -1, 10**12))
         return Command(
@@ -306,122 +288,35 @@ class Flow:
             return chance.choice(MISTAKES)(chance, other)
         return command
 
-    # --- acts ----------------------------------------------------------------------------------
 
-    def act(self) -> Act:
-        """Return what an operator decides: mostly what keeps the market going."""
-        chance = self.chance
-        name = self.names[chance.choice(self.traders)]
-        sort = chance.randrange(16)
-        if sort < 3:
-            return Deposit(name, chance.choice((1, 1_000, 300_000)))
-        if sort < 6:
-            symbol = chance.choice(INSTRUMENTS).symbol
-            return Issue(symbol, chance.choice((10, 100, 1_000, 1_000, 0, 10**12)))
-        if sort == 6 or self.blocked:
-            return self.block(name)
-        if sort in (7, 12) or self.in_call:
-            return self.phase()
-        if sort > 12:
-            return self.rule()
-        if sort == 8:
-            return self.newcomer()
-        if sort == 9:
-            kind = chance.choice(KINDS)
-            return SetFees(kind, chance.choice((0, 3, 20)), chance.choice((0, 7, 50, 10_001)))  # type: ignore[arg-type]
-        return self.programme()
+class MoneyFlow(Flow):
+    """A market that is always open, for credits that can be redeemed: most of what happens is money."""
 
-    def block(self, name: str) -> Act:
-        """Return that a member is blocked, or that this is over."""
-        if self.blocked:
-            name, self.blocked = self.blocked, ""
-            return BlockMember(name, False)
-        self.blocked = name
-        return BlockMember(name, True)
+    weights = MONEY_WEIGHTS
 
-    def phase(self) -> Act:
-        """Return a step of some markets' day: a call or a halt, what becomes of it, its end for all."""
-        chance = self.chance
-        if not self.in_call:
-            self.in_call = chance.randint(3, 5)
-        self.in_call -= 1
-        if self.in_call < 2:
-            return SetPhase("", "auction" if self.in_call else "continuous")
-        until = chance.choice((0, self.time + SECOND_NS))
-        if chance.random() < 0.3:
-            return SetPhase("", chance.choice(("pre_open", "no_cancel", "auction")), until=until)
-        one = chance.choice(LISTED)
-        phase = chance.choice(
-            ("pre_open", "pre_open", "pre_open", "no_cancel", "auction", "halted", "closed")
-        )
-        reference = chance.choice((0, 0, one.list_price + 7))
-        return SetPhase(one.symbol, phase, reference, until=until)  # type: ignore[arg-type]
-
-    def rule(self) -> Act:
-        """Return what an operator decides seldom: collars, modes, states, and the day's fixing."""
-        chance = self.chance
-        sort = chance.randrange(8)
-        if sort < 2:
-            market, static, dynamic = (chance.choice((0, 80, 120, 150, 200, 1_001)) for _ in range(3))
-            return SetCollars(chance.choice(KINDS), market, static, dynamic)  # type: ignore[arg-type]
-        if sort == 2 or self.unlisted:
-            return self.state()
-        if sort == 3:
-            modes = chance.choice((("call", "continuous"), ("call", "continuous", "listing")))
-            return AllowModes(modes)  # type: ignore[arg-type]
-        if self.is_fixing:
-            self.is_fixing = False
-            return FixPrices(self.fixing_day)
-        self.is_fixing = True
-        self.fixing_day = date.fromordinal(self.fixing_day.toordinal() + chance.choice((1, 1, 1, 0)))
-        return BeginFixing(self.fixing_day)
-
-    def state(self) -> Act:
-        """Return that an instrument is taken out of trading, or that this is over."""
-        if self.unlisted:
-            symbol, self.unlisted = self.unlisted, ""
-            is_over = symbol == "GOING" and self.sequence > RETIRED_FROM
-            return SetState(symbol, "retired" if is_over else "listed")
-        self.unlisted = self.chance.choice([one.symbol for one in LISTED])
-        return SetState(self.unlisted, self.chance.choice(("suspended", "cancel_only", "retired")))
-
-    def newcomer(self) -> Act:
-        """Return a new member's admission, or somebody's who is there already."""
-        number = len(self.names)
-        if number > 13 + NEWCOMERS:
-            return Admit(member=self.chance.choice(self.names), role="firm")
-        group = self.chance.choice(("", "BROTHERS", "NEW"))
-        size = self.chance.choice(("micro", "small"))
-        return Admit(member=f"NEW-{number}", role="firm", group=group, size=size, region="HANGZHOU")  # type: ignore[arg-type]
-
-    def programme(self) -> Act:
-        """Return a new programme like one of the first, tight in one way or another."""
-        chance = self.chance
-        terms = chance.choice((VOUCHER, VOUCHER, GRANT))
-        return DefineProgramme(
-            msgspec.structs.replace(
-                terms,
-                code=f"{terms.code}-{len(self.programmes)}",
-                budget=chance.choice((1, 3_000, 20_000, 500_000)),
-                order_cap=chance.choice((700, 5_000, 60_000)),
-                group_cap=chance.choice((1_999, 8_000, 200_000)),
-                order_lots=chance.choice((0, 0, 4, 17)),
-                group_lots=chance.choice((0, 0, 30, 100)),
-                ceiling=chance.choice((0, 333, 1_000)),
-                valid_through=date(2027, 12, 31),
-            )
-        )
+    def step(self) -> Step:
+        """Return the next step: an order, a change, or an act of money."""
+        sort = self.chance.random()
+        if sort < 0.47:
+            return Step(self.order())
+        if sort < 0.62:
+            return Step(self.change())
+        if sort < 0.99:
+            return self.money_step()
+        if sort < 0.997:
+            return self.end_of_day()
+        act = self.programme()
+        self.note(act)
+        return act_step(act, self.time)
 
 
 # --- mistakes ----------------------------------------------------------------------------------
 
-FIELDS = ("stop_price", "trail")
-
 MISTAKES: tuple[Mistake, ...] = (
-    lambda chance, one: one._replace(kind=chance.choice((3, 5, 9, 255))),
+    lambda chance, one: one._replace(kind=chance.choice((5, 9, 255))),
     lambda chance, one: one._replace(kind=chance.choice((2, 3, 4)), member=chance.choice((-1, 0, 500))),
     lambda chance, one: one._replace(side=chance.choice((2, 255))),
-    lambda chance, one: one._replace(type=chance.choice((1, 255))),
+    lambda chance, one: one._replace(type=chance.choice((5, 255))),
     lambda chance, one: one._replace(time_in_force=chance.choice((5, 255))),
     lambda chance, one: one._replace(price=chance.choice((0, -1, -(2**63)))),
     lambda chance, one: one._replace(price=chance.choice((PRICE_MAX + 1, 2**63 - 1))),
@@ -430,9 +325,12 @@ MISTAKES: tuple[Mistake, ...] = (
     lambda chance, one: one._replace(quantity=chance.choice((QUANTITY_MAX + 1, 2**63 - 1))),
     lambda chance, one: one._replace(instrument=0, price=PRICE_MAX, quantity=NOTIONAL_MAX // PRICE_MAX + 1),
     lambda chance, one: one._replace(quantity=chance.choice((51, 10**6, 10**9 + 1))),
-    lambda chance, one: one._replace(quantity=NOTIONAL_MAX // one.price),
+    lambda chance, one: one._replace(quantity=NOTIONAL_MAX // max(one.price, 1)),
     lambda chance, one: one._replace(client_id=b""),
-    lambda chance, one: one._replace(**{chance.choice(FIELDS): 1}),  # type: ignore[arg-type]
+    lambda chance, one: one._replace(**{chance.choice(("stop_price", "trail")): 1}),  # type: ignore[arg-type]
+    lambda chance, one: one._replace(type=OrderType.STOP, stop_price=chance.choice((0, -1, 2**62))),
+    lambda chance, one: one._replace(type=OrderType.TRAILING_STOP, trail=chance.choice((0, -1, 2**62))),
+    lambda chance, one: one._replace(type=OrderType.MARKET, instrument=2, price=0),
     lambda chance, one: one._replace(instructions=chance.choice((2, 3, 255))),
     lambda chance, one: one._replace(self_trade=chance.choice((5, 255))),
     lambda chance, one: one._replace(

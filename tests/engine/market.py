@@ -51,30 +51,41 @@ from matching.vocabulary import (
 )
 from settlement.layout import client_ids
 from settlement.terms import ProgrammeTerms, Rate, midnight_ns
+from tests.engine.stands import (
+    Balance,
+    Budget,
+    Stand,
+    Used,
+    balances_of,
+    budgets_of,
+    stand_of,
+    usages_of,
+)
 
 NOON = midnight_ns(date(2026, 11, 21)) + 12 * 3600 * 10**9
 """When the tests begin: noon at the venue."""
 
 
 class Step(NamedTuple):
-    """One command, and the act that it stands for, if any."""
+    """One command, and the act that it stands for, if any, with who decided it."""
 
     command: Command
     act: Act | None = None
+    who: str = "OPERATOR"
 
 
-def act_step(act: Act, time: int = NOON) -> Step:
-    return Step(Command(kind=CommandKind.ACT, time=time), act)
+def act_step(act: Act, time: int = NOON, who: str = "OPERATOR") -> Step:
+    return Step(Command(kind=CommandKind.ACT, time=time), act, who)
 
 
 def batch_of(steps: Iterable[Step]) -> tuple[np.ndarray, tuple[SignedAct, ...]]:
     """Return steps as the engine takes them: rows, and the acts that travel beside."""
     packed, acts = bytearray(), list[SignedAct]()
-    for command, act in steps:
+    for command, act, who in steps:
         row = command
         if act is not None:
             row = command._replace(act=len(acts))
-            acts.append(SignedAct("OPERATOR", "a test", act))
+            acts.append(SignedAct(who, "a test", act))
         packed += COMMAND_STRUCT.pack(*row)
     return np.frombuffer(packed, COMMAND), tuple(acts)
 
@@ -248,6 +259,7 @@ class Said(NamedTuple):
     time_in_force: int
     state: int
     maker_state: int
+    terms_version: int
 
     def __str__(self) -> str:
         told = {name: value for name, value in self._asdict().items() if value not in (0, -1, b"")}
@@ -295,30 +307,6 @@ class Answer(NamedTuple):
     @property
     def trades(self) -> list[Said]:
         return [one for one in self.said if one.kind == EventKind.TRADED]
-
-
-class Balance(NamedTuple):
-    """What a member has of one asset."""
-
-    available: int = 0
-    held: int = 0
-    restricted: int = 0
-
-
-class Budget(NamedTuple):
-    """Where the budget of a programme stands."""
-
-    uncommitted: int
-    reserved: int
-    paid: int
-    vested: int
-
-
-class Used(NamedTuple):
-    """What a group has used of a programme."""
-
-    money: int = 0
-    lots: int = 0
 
 
 # --- the venue ---------------------------------------------------------------------------------
@@ -472,62 +460,3 @@ class Venue:
     def stand(self) -> Stand:
         """Return how everything stands but the memory: equal where nothing has changed."""
         return stand_of(self.engine)
-
-
-class Stand(NamedTuple):
-    """Balances, budgets, usages, members' counters, what rests, and what each market is doing."""
-
-    balances: dict[tuple[int, int], Balance]
-    budgets: list[Budget]
-    usages: dict[tuple[int, int], Used]
-    counters: list[tuple[int, int, int]]
-    numbers: tuple[int, int]
-    book: list[tuple[int, ...]]
-    markets: list[tuple[int, ...]]
-
-
-def stand_of(engine: Engine) -> Stand:
-    """Return how an engine stands, in plain Python; what is all zeros is left out."""
-    ledger = engine.core.ledger
-    members = ledger.members[: ledger.totals[0]["members"]]
-    counters = zip(*(members[name].tolist() for name in ("open_orders", "turnover", "blocked")), strict=True)
-    totals = ledger.totals[0]
-    return Stand(
-        balances_of(engine),
-        budgets_of(engine),
-        usages_of(engine),
-        [*counters],
-        (int(totals["entries"]), int(totals["trades"])),
-        book_of(engine),
-        engine.core.book.markets[["phase", "reference", "last"]].tolist(),
-    )
-
-
-def balances_of(engine: Engine) -> dict[tuple[int, int], Balance]:
-    """Return every balance that is not nothing, by member and asset."""
-    rows = engine.core.ledger.accounts[: engine.core.ledger.totals[0]["accounts"]]
-    keys = zip(rows["member"].tolist(), rows["asset"].tolist(), strict=True)
-    amounts = zip(*(rows[name].tolist() for name in Balance._fields), strict=True)
-    return {key: Balance(*amount) for key, amount in zip(keys, amounts, strict=True) if any(amount)}
-
-
-def budgets_of(engine: Engine) -> list[Budget]:
-    return [Budget(*(getattr(row, name) for name in Budget._fields)) for row in engine.programmes()]
-
-
-def usages_of(engine: Engine) -> dict[tuple[int, int], Used]:
-    """Return what is used of each programme by each group, where that is not nothing."""
-    rows = engine.core.ledger.usages[: engine.core.ledger.totals[0]["usages"]]
-    keys = zip(rows["programme"].tolist(), rows["group"].tolist(), strict=True)
-    amounts = zip(rows["money"].tolist(), rows["lots"].tolist(), strict=True)
-    return {key: Used(*amount) for key, amount in zip(keys, amounts, strict=True) if any(amount)}
-
-
-def book_of(engine: Engine) -> list[tuple[int, ...]]:
-    """Return every order that rests, in priority order, book by book."""
-    return [
-        (instrument, side, *(int(row[name]) for name in ("id", "price", "leaves", "shown", "member")))
-        for instrument in range(len(engine.core.book.markets))
-        for side in Side
-        for row in orders_of(engine.core.book, instrument, side)
-    ]

@@ -8,18 +8,8 @@ from exchange.protocol.acts import SetCollars, SetPhase, SetState
 from exchange.protocol.reasons import remedy_of
 from exchange.reports import by_member
 from matching.vocabulary import NO_SLOT, EventKind, Phase, RejectReason, Side
-from tests.engine.market import (
-    MONEY_EACH,
-    VOUCHER,
-    Balance,
-    Budget,
-    Step,
-    Used,
-    Venue,
-    act_step,
-    batch_of,
-    rows_of,
-)
+from tests.engine.market import MONEY_EACH, VOUCHER, Step, Venue, act_step, batch_of, rows_of
+from tests.engine.stands import Balance, Budget, Used
 
 LATER = 2**62
 """When the calls of these tests would end."""

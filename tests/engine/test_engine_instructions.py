@@ -16,19 +16,8 @@ from matching.vocabulary import (
     SelfTrade,
     Side,
 )
-from tests.engine.market import (
-    MONEY_EACH,
-    NOON,
-    Answer,
-    Balance,
-    Budget,
-    Step,
-    Used,
-    Venue,
-    act_step,
-    batch_of,
-    rows_of,
-)
+from tests.engine.market import MONEY_EACH, NOON, Answer, Step, Venue, act_step, batch_of, rows_of
+from tests.engine.stands import Balance, Budget, Used
 
 K = EventKind
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from exchange.protocol.acts import DefineProgramme
 from matching.vocabulary import RejectReason
 from settlement.terms import ProgrammeTerms, Rate
-from tests.engine.market import VOUCHER, Balance, Budget, Said, Venue, founding
+from tests.engine.market import VOUCHER, Said, Venue, founding
+from tests.engine.stands import Balance, Budget
 
 LIST_PRICE = 1_000
 QWEN_TICK = 10

@@ -16,7 +16,8 @@ from matching.vocabulary import (
     RejectReason,
     Side,
 )
-from tests.engine.market import LOTS_EACH, MONEY_EACH, NOON, Balance, Step, Venue, batch_of
+from tests.engine.market import LOTS_EACH, MONEY_EACH, NOON, Step, Venue, batch_of
+from tests.engine.stands import Balance
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def venue() -> Venue:
 @pytest.mark.parametrize(
     ("spoilt", "reason", "detail"),
     [
-        ({"kind": 3}, RejectReason.UNKNOWN_KIND, 0),
+        ({"kind": 3}, RejectReason.UNKNOWN_ORDER, 0),
         ({"kind": 255}, RejectReason.UNKNOWN_KIND, 0),
         ({"member": 0}, RejectReason.UNKNOWN_MEMBER, 0),
         ({"member": -1}, RejectReason.UNKNOWN_MEMBER, 0),
@@ -40,6 +41,11 @@ def venue() -> Venue:
         ({"instructions": 255}, RejectReason.FIELD_NOT_SUPPORTED, 0),
         ({"stop_price": 1}, RejectReason.FIELD_NOT_SUPPORTED, 0),
         ({"trail": 1}, RejectReason.FIELD_NOT_SUPPORTED, 0),
+        ({"type": 2, "stop_price": 1_000, "trail": 10}, RejectReason.FIELD_NOT_SUPPORTED, 0),
+        ({"type": 2, "stop_price": 0}, RejectReason.STOP_PRICE_INVALID, 0),
+        ({"type": 3, "stop_price": 1_005}, RejectReason.STOP_PRICE_INVALID, 0),
+        ({"type": 4, "trail": 0}, RejectReason.TRAIL_INVALID, 0),
+        ({"type": 1, "price": 0}, RejectReason.NO_PROTECTION_PRICE, 0),
         ({"self_trade": 5}, RejectReason.UNKNOWN_SELF_TRADE, 0),
         ({"display_quantity": -1}, RejectReason.DISPLAY_QUANTITY_INVALID, 1),
         ({"quantity": 5_001, "display_quantity": 5}, RejectReason.DISPLAY_QUANTITY_INVALID, 6),
@@ -53,7 +59,7 @@ def venue() -> Venue:
         ({"instrument": -1}, RejectReason.UNKNOWN_INSTRUMENT, 0),
         ({"instrument": 4}, RejectReason.UNKNOWN_INSTRUMENT, 0),
         ({"side": 2}, RejectReason.UNKNOWN_SIDE, 0),
-        *(({"type": number}, RejectReason.UNKNOWN_TYPE, 0) for number in (1, 2, 3, 4, 255)),
+        *(({"type": number}, RejectReason.UNKNOWN_TYPE, 0) for number in (5, 255)),
         ({"time_in_force": 5}, RejectReason.UNKNOWN_TIME_IN_FORCE, 0),
         ({"price": 0}, RejectReason.PRICE_NOT_POSITIVE, 0),
         ({"price": -(2**63)}, RejectReason.PRICE_NOT_POSITIVE, 0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from exchange.decisions import MONEY_MAX
+from exchange.money_decisions import MONEY_MAX
 from exchange.protocol.acts import Admit, DefineProgramme, Deposit
 from exchange.protocol.records import Command
 from matching.vocabulary import CommandKind, RejectReason, Side, TimeInForce

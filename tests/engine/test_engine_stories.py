@@ -10,7 +10,8 @@ import pytest
 
 from exchange.protocol.acts import SetFees
 from matching.vocabulary import EventKind, OrderState, RejectReason
-from tests.engine.market import LOTS_EACH, MONEY_EACH, Balance, Venue
+from tests.engine.market import LOTS_EACH, MONEY_EACH, Venue
+from tests.engine.stands import Balance
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from __future__ import annotations
 import pytest
 
 from matching.vocabulary import EventKind, OrderState, RejectReason, Side
-from tests.engine.market import MONEY_EACH, VOUCHER, Balance, Budget, Used, Venue
+from tests.engine.market import MONEY_EACH, VOUCHER, Venue
+from tests.engine.stands import Balance, Budget, Used
 
 
 @pytest.fixture

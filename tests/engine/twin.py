@@ -1,14 +1,18 @@
 """The engine's twin in plain Python: `matching.reference` and `settlement.reference` put together.
 
 Here stand the rules that are neither the book's nor the ledger's: whose ids are remembered, what is
-checked first, what a refusal tells. `tests.engine.twin_markets` has those of states, phases and fixings.
+checked first, what a refusal tells. `tests.engine.twin_markets` has those of states, phases and fixings,
+`tests.engine.twin_money` the acts of money.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from exchange.memory import IDS_PER_MEMBER, SENT_AHEAD_NS_MAX
 from exchange.protocol.acts import (
@@ -16,13 +20,14 @@ from exchange.protocol.acts import (
     Admit,
     BlockMember,
     DefineProgramme,
-    Deposit,
-    Issue,
     ListInstruments,
+    SetCapacity,
     SetFees,
 )
 from exchange.protocol.records import Command as Record
-from matching.reference import Command, Event, refusal
+from matching.reference import Command, Event, Order, refusal
+from matching.reference_faults import fault_of_replacement
+from matching.reference_orders import STOP_TYPES, price_of
 from matching.vocabulary import (
     NO_SLOT,
     NOTIONAL_MAX,
@@ -39,15 +44,20 @@ from matching.vocabulary import (
     Size,
 )
 from settlement.layout import HOUSE, NO_PROGRAMME
-from settlement.reference import Asked, Listing, Member, Order, Part, ReferenceLedger, Refused
-from tests.engine.market import Balance, Budget, Said, Stand, Used
-from tests.engine.twin_markets import Markets
-
-UNREAD = ("stop_price", "trail")
-"""The fields of a command that no order type of today reads."""
+from settlement.reference import Asked, Effect, Listing, Member, Part, ReferenceLedger, Refused
+from settlement.reference import Order as Stake
+from settlement.reference_orders import must
+from settlement.terms import midnight_ns
+from tests.engine.market import Said
+from tests.engine.stands import Stand
+from tests.engine.twin_money import MoneyAct, Moneys
+from tests.engine.twin_stands import stand_of_twin
 
 OF_PHASE = (RejectReason.INSTRUMENT_NOT_OPEN, RejectReason.NOT_IN_PHASE)
 """Why a phase refuses: then the event and the detail tell which."""
+
+AIMED = (CommandKind.CANCEL, CommandKind.REDUCE, CommandKind.REPLACE)
+"""The commands about an order that is there."""
 
 UNTOUCHING = (EventKind.REJECTED, EventKind.KNOWN, EventKind.MASS_CANCELLED)
 """Events by which no instrument was touched."""
@@ -61,7 +71,7 @@ class Memo(NamedTuple):
 
     sent_at: int
     record: Record
-    order: Order | None = None
+    order: Stake | None = None
     reason: RejectReason = RejectReason.NONE
     detail: int = 0
 
@@ -82,7 +92,7 @@ class Memory:
         self.ids[memo.record.client_id] = memo
 
 
-class Twin(Markets):
+class Twin(Moneys):
     """The whole venue without haste: a command in, what is said of it out."""
 
     def __init__(
@@ -90,14 +100,11 @@ class Twin(Markets):
         ids_per_member: int = IDS_PER_MEMBER,
         ledger: Callable[[], ReferenceLedger] = ReferenceLedger,
     ) -> None:
-        super().__init__()
-        self.ledger = ledger()
+        super().__init__(ledger)
         self.ids_per_member = ids_per_member
-        self.names: list[str] = []
-        self.symbols: list[str] = []
         self.memories: list[Memory] = []
-        self.groups: list[str] = []
         self.records: dict[int, Record] = {}
+        self.paid_at_end: dict[int, int] = {}
         self.sequence = 0
         self.decide(Admit(member="HOUSE", role="operator", group="HOUSE"))
         self.ledger.members[HOUSE].role = Role.HOUSE
@@ -111,6 +118,17 @@ class Twin(Markets):
             said += self.settled(record, self.done(self.decide(act)))
         return [*said, *self.indicated(record, said)]
 
+    def judged(self, record: Record, act: MoneyAct, who: str) -> tuple[RejectReason, list[Said]]:
+        """Do an act of money as the next command, and tell what happened; or why it is refused."""
+        said, reason = self.pass_time(record), RejectReason.NONE
+        try:
+            events = self.judge(act, who)
+            said += self.settled(record, events)
+            self.finish()
+        except Refused as why:
+            reason = why.reason
+        return reason, [*said, *self.indicated(record, said)]
+
     def decide(self, act: Act) -> Iterable[Command]:
         """Do an act; return what it asks of the book."""
         ledger = self.ledger
@@ -123,10 +141,8 @@ class Twin(Markets):
                 ledger.set_fees(act.kind, act.maker, act.taker)
             case DefineProgramme():
                 ledger.define(act.terms)
-            case Deposit():
-                ledger.deposit(self.names.index(act.member), act.amount)
-            case Issue():
-                ledger.issue(self.symbols.index(act.instrument), act.lots)
+            case SetCapacity():
+                self.capacities[act.instrument] = act.lots
             case BlockMember():
                 ledger.members[self.names.index(act.member)].blocked = act.blocked
             case _:
@@ -134,13 +150,19 @@ class Twin(Markets):
         return ()
 
     def admit(self, act: Admit) -> None:
+        if act.owner:
+            owner = self.ledger.members[self.names.index(act.owner)]
+            size = owner.size.name.lower()
+            act = replace(act, size=size, region=owner.region, districts=owner.districts)
         self.names.append(act.member)
         self.memories.append(Memory(self.ids_per_member))
         member = Member(
-            group=act.group or act.member,
+            group=self.group_named(act),
             role=Role[act.role.upper()],
             size=Size[act.size.upper()],
             region=act.region,
+            districts=act.districts,
+            owner=self.names.index(act.owner) if act.owner else None,
             domestic_only=act.domestic_only,
             open_orders_max=act.open_orders_max,
             quantity_max=act.quantity_max,
@@ -151,12 +173,30 @@ class Twin(Markets):
         if member.group not in self.groups:
             self.groups.append(member.group)
 
+    def group_named(self, act: Admit) -> str:
+        """Return the group of a new member: its owner's, or the one that its name means by now."""
+        if act.owner:
+            return self.ledger.group_of(self.names.index(act.owner))
+        group = act.group or act.member
+        return self.merged.get(group, group)
+
     def list_instruments(self, act: ListInstruments) -> None:
         for one in act.instruments:
-            provider = self.names.index(one.provider)
+            provider, *others = (self.names.index(name) for name in one.providers)
             self.symbols.append(one.symbol)
             self.ledger.list_instrument(
-                Listing(one.kind, provider, one.list_price, domestic=one.domestic, filed=one.filed)
+                Listing(
+                    one.kind,
+                    provider,
+                    one.list_price,
+                    domestic=one.domestic,
+                    filed=one.filed,
+                    symbol=one.symbol,
+                    meter=one.meter,
+                    ends=midnight_ns(one.expires + timedelta(days=1)) if one.expires else None,
+                    weights=(one.weight_input, one.weight_cached, one.weight_output),
+                    providers=tuple(others),
+                )
             )
             self.open_market(one)
 
@@ -170,6 +210,7 @@ class Twin(Markets):
     def pass_time(self, record: Record) -> list[Said]:
         """Begin the next command: the clock comes to its time, and what is due expires."""
         self.sequence += 1
+        self.ledger.sequence, self.ledger.time = self.sequence, record.time
         self.book.clock = max(self.book.clock, record.time)
         self.book.decrements = 0
         return self.settled(record, [*self.book.expire()])
@@ -182,6 +223,8 @@ class Twin(Markets):
                     return self.new_order(record)
                 case CommandKind.CANCEL | CommandKind.REDUCE:
                     return self.change(record)
+                case CommandKind.REPLACE:
+                    return self.replace(record)
                 case CommandKind.MASS_CANCEL:
                     return self.cancel_many(record)
                 case CommandKind.END_DAY:
@@ -191,7 +234,7 @@ class Twin(Markets):
                     return []
             raise Refused(RejectReason.UNKNOWN_KIND)
         except Refused as why:
-            order = record.order if record.kind in (CommandKind.CANCEL, CommandKind.REDUCE) else 0
+            order = record.order if record.kind in AIMED else 0
             phase = why.detail if why.reason in OF_PHASE else 0
             event = refusal(form_of(record, order), why.reason, phase)
             return [self.said(record, event, state=OrderState.REJECTED, detail=why.detail)]
@@ -213,7 +256,7 @@ class Twin(Markets):
             self.must_be_sound(record)
             self.must_be_allowed(record)
             self.must_fit_the_book(record)
-            order = self.ledger.enter(asked_of(record), self.sequence)
+            order = self.ledger.enter(self.asked_of(record), self.sequence)
         except Refused as why:
             memory.remember(memo._replace(reason=why.reason, detail=why.detail))
             raise
@@ -232,6 +275,40 @@ class Twin(Markets):
             raise Refused(RejectReason.QUANTITY_NOT_POSITIVE)
         return self.settled(record, self.obeyed(form_of(record, record.order)))
 
+    def replace(self, record: Record) -> list[Said]:
+        """Give an order a new price and total in one act: it is held for before the book changes it."""
+        self.must_be_member(record)
+        form = form_of(record, record.order)
+        order = self.book.order_meant(form)
+        must(order is not None, RejectReason.UNKNOWN_ORDER)
+        assert order is not None
+        price = form.price or order.price
+        reason = fault_of_replacement(form, order, self.book.markets[order.instrument])
+        if reason == RejectReason.NONE and form.quantity > order.filled:
+            reason = self.book.fault_of_replaced(form, order)
+            if reason == RejectReason.NONE:
+                self.must_be_allowed_to_grow(order, price, form.quantity)
+                self.ledger.replace(self.ledger.open[order.id], price, form.quantity, record.time)
+        self.must_be_none(reason, order.instrument, price, form.quantity)
+        return self.settled(record, self.done([form]))
+
+    def must_be_allowed_to_grow(self, order: Order, price: int, quantity: int) -> None:
+        """Refuse what a member may not make of an order. Limits bind only what grows."""
+        member, stake = self.ledger.members[order.member], self.ledger.open[order.id]
+        leaves = quantity - order.filled
+        must(not member.blocked, RejectReason.MEMBER_BLOCKED)
+        if quantity > order.quantity:
+            must(quantity <= member.quantity_max, RejectReason.QUANTITY_ABOVE_LIMIT, member.quantity_max)
+        if price * leaves > stake.price * stake.leaves:
+            limit = member.notional_max
+            must(price * quantity <= limit, RejectReason.NOTIONAL_ABOVE_LIMIT, limit)
+            self.must_have_turnover_left(member, price * leaves)
+
+    def must_have_turnover_left(self, member: Member, notional: int) -> None:
+        """Refuse what would lead a member beyond its day's turnover."""
+        left = member.turnover_max - member.turnover
+        must(notional <= left, RejectReason.TURNOVER_AT_LIMIT, max(left, 0))
+
     def cancel_many(self, record: Record) -> list[Said]:
         """Take a member's own orders back, of an instrument, of a side, or all; tell how many they were."""
         self.must_be_member(record)
@@ -248,13 +325,6 @@ class Twin(Markets):
             raise Refused(RejectReason(events[0].reason), events[0].phase)
         return events
 
-    def done(self, forms: Iterable[Command]) -> list[Event]:
-        """Let the book do what is asked, one after the other, and what that triggers."""
-        events = []
-        for form in forms:
-            events += [*self.book.do(form), *self.book.trigger()]
-        return events
-
     def indicated(self, record: Record, said: list[Said]) -> list[Said]:
         """Tell what auctions would find now, of the instruments that a command has touched."""
         touched = dict.fromkeys(one.instrument for one in said if one.kind not in UNTOUCHING)
@@ -268,7 +338,7 @@ class Twin(Markets):
         if memo.order is None:
             return self.said(record, event, state=OrderState.REJECTED, detail=memo.detail, **asked)
         order = memo.order
-        event = event._replace(quantity=order.quantity)
+        event = event._replace(quantity=order.quantity, price=order.price)
         if order.state == OrderState.OPEN:
             event = event._replace(leaves=order.leaves)
         return self.said(
@@ -277,8 +347,9 @@ class Twin(Markets):
             state=order.state,
             filled=order.filled,
             gross=order.gross,
-            paid=order.paid,
+            paid=self.paid_at_end.get(order.id, order.earned),
             fee=order.fees,
+            detail=self.waits_at(order.id),
             subsidy=order.reserved if order.state == OrderState.OPEN else 0,
             **asked,
         )
@@ -292,32 +363,32 @@ class Twin(Markets):
 
     def must_be_sound(self, record: Record) -> None:
         """Refuse what cannot be taken as it is written."""
-        if record.type != OrderType.LIMIT:
-            raise Refused(RejectReason.UNKNOWN_TYPE)
-        if any(getattr(record, name) for name in UNREAD) or record.instructions not in (0, 1):
-            raise Refused(RejectReason.FIELD_NOT_SUPPORTED)
+        if record.type in tuple(OrderType):
+            must(is_bare(record), RejectReason.FIELD_NOT_SUPPORTED)
         reason = self.book.fault_of(form_of(record, self.sequence))
         if reason in (RejectReason.POST_ONLY_WOULD_CROSS, RejectReason.BOOK_FULL):
             return  # so it stands now: first comes whether this member may place it at all
-        if reason == RejectReason.PRICE_TOO_LARGE:
-            raise Refused(reason, PRICE_MAX)
-        if reason == RejectReason.PRICE_OFF_TICK:
-            raise Refused(reason, self.book.markets[record.instrument].tick)
-        if reason == RejectReason.QUANTITY_TOO_LARGE:
-            raise Refused(reason, QUANTITY_MAX)
+        price = record.price
         if reason == RejectReason.NOTIONAL_TOO_LARGE:
-            raise Refused(reason, NOTIONAL_MAX // record.price)
-        if reason == RejectReason.DISPLAY_QUANTITY_INVALID:
-            raise Refused(reason, -(-record.quantity // SLICES_MAX))
-        if reason in OF_PHASE:
-            raise Refused(reason, self.book.markets[record.instrument].phase)
-        if reason != RejectReason.NONE:
-            raise Refused(reason)
+            price = price or self.asked_of(record).price
+        self.must_be_none(reason, record.instrument, price, record.quantity)
+
+    def must_be_none(self, reason: RejectReason, instrument: int, price: int, quantity: int) -> None:
+        """Refuse what the book refuses, with the number that the refusal speaks of."""
+        details = {
+            RejectReason.PRICE_TOO_LARGE: lambda: PRICE_MAX,
+            RejectReason.PRICE_OFF_TICK: lambda: self.book.markets[instrument].tick,
+            RejectReason.QUANTITY_TOO_LARGE: lambda: QUANTITY_MAX,
+            RejectReason.NOTIONAL_TOO_LARGE: lambda: NOTIONAL_MAX // price,
+            RejectReason.DISPLAY_QUANTITY_INVALID: lambda: -(-quantity // SLICES_MAX),
+            **dict.fromkeys(OF_PHASE, lambda: int(self.book.markets[instrument].phase)),
+        }
+        must(reason == RejectReason.NONE, reason, details.get(reason, int)())
 
     def must_be_allowed(self, record: Record) -> None:
         """Refuse what this member may not place at all."""
         member = self.ledger.members[record.member]
-        notional = record.price * record.quantity
+        notional = self.asked_of(record).price * record.quantity
         if member.blocked:
             raise Refused(RejectReason.MEMBER_BLOCKED)
         if member.role not in (Role.FIRM, Role.PROVIDER):
@@ -331,8 +402,13 @@ class Twin(Markets):
             raise Refused(RejectReason.NOTIONAL_ABOVE_LIMIT, member.notional_max)
         if member.open_orders >= member.open_orders_max:
             raise Refused(RejectReason.OPEN_ORDERS_AT_LIMIT, member.open_orders_max)
-        if member.turnover + notional > member.turnover_max:
-            raise Refused(RejectReason.TURNOVER_AT_LIMIT, max(member.turnover_max - member.turnover, 0))
+        self.must_have_turnover_left(member, notional)
+
+    def asked_of(self, record: Record) -> Asked:
+        """Return a new order in the ledger's words, with the price that it never trades beyond."""
+        alike = {name: getattr(record, name) for name in Asked._fields}
+        price = price_of(form_of(record, self.sequence), self.book.markets[record.instrument])
+        return Asked(**alike | {"price": price})
 
     def must_fit_the_book(self, record: Record) -> None:
         """Refuse an order that must not trade at once, and would; and an iceberg too many."""
@@ -356,16 +432,36 @@ class Twin(Markets):
             return self.said(Record(record.kind, time=record.time), event)
         effect = self.ledger.settle(event)
         facts = self.facts_of(effect.own)
+        if event.kind in (EventKind.ACCEPTED, EventKind.REPLACED):
+            facts["detail"] = self.waits_at(event.order)
         if effect.maker is not None:
             facts |= {f"maker_{name}": value for name, value in self.facts_of(effect.maker).items()}
             del facts["maker_type"], facts["maker_time_in_force"]
         return self.said(
-            record, event, **facts, subsidy=effect.subsidy, entry=effect.entry, trade=effect.trade
+            record,
+            event,
+            **facts,
+            subsidy=effect.subsidy,
+            entry=effect.entry,
+            trade=effect.trade,
+            terms_version=self.terms_version_of(effect),
         )
+
+    def waits_at(self, number: int) -> int:
+        """Return the stop price of an order that is parked; 0 for every other."""
+        order = self.book.open.get(number)
+        return order.stop_price if order is not None and order.is_parked else 0
+
+    def terms_version_of(self, effect: Effect) -> int:
+        """Return by which terms a programme pays for an event's order, or for a trade's maker."""
+        parts = [part for part in (effect.own, effect.maker) if part is not None]
+        return max(part.order.terms_version for part in parts)
 
     def facts_of(self, part: Part) -> dict[str, int | bytes]:
         """Return whose order it is, how it stands, and what it was charged."""
         record = self.records[part.order.id]
+        if part.state != OrderState.OPEN:
+            self.paid_at_end[part.order.id] = part.paid
         return {
             "member": record.member,
             "programme": record.programme,
@@ -398,38 +494,20 @@ class Twin(Markets):
         return Said(**(blank | told | facts))  # type: ignore[arg-type]
 
     def stand(self) -> Stand:
-        """Return how everything stands, as `tests.engine.market.stand_of` tells it of an engine."""
-        ledger = self.ledger
-        balances = {
-            key: Balance(one.available, one.held, one.restricted) for key, one in ledger.balances.items()
-        }
-        usages = {
-            (number, self.groups.index(group)): Used(one.used_money[group], one.used_lots[group])
-            for number, one in enumerate(ledger.programmes)
-            for group in one.used_money
-        }
-        return Stand(
-            {key: balance for key, balance in balances.items() if any(balance)},
-            [Budget(one.uncommitted, one.reserved, one.paid, one.vested) for one in ledger.programmes],
-            {key: used for key, used in usages.items() if any(used)},
-            [(one.open_orders, one.turnover, int(one.blocked)) for one in ledger.members],
-            (ledger.entries, ledger.trades),
-            [
-                (instrument, side, order.id, order.price, order.leaves, order.shown, order.member)
-                for instrument in range(len(self.symbols))
-                for side in Side
-                for order in self.book.orders_of(instrument, side)
-            ],
-            [(market.phase, market.reference, market.last) for market in self.book.markets],
-        )
+        """Return how everything stands, as `tests.engine.stands.stand_of` tells it of an engine."""
+        return stand_of_twin(self.ledger, self.book, self.groups)
+
+
+def is_bare(record: Record) -> bool:
+    """Tell whether a new order leaves out what its type does not read, and bits without meaning."""
+    return (
+        record.instructions in (0, 1)
+        and (record.stop_price == 0 or record.type in STOP_TYPES)
+        and (record.trail == 0 or record.type == OrderType.TRAILING_STOP)
+    )
 
 
 def form_of(record: Record, order: int) -> Command:
     """Return a command in the book's words, under the order id that it acts on."""
     alike = {name: getattr(record, name) for name in Command._fields if name in Record._fields}
     return Command(**alike | {"order": order, "post_only": record.instructions & 1})
-
-
-def asked_of(record: Record) -> Asked:
-    """Return a command in the ledger's words."""
-    return Asked(**{name: getattr(record, name) for name in Asked._fields})
