@@ -26,8 +26,22 @@ _STANDING = {"state": "state", "filled_quantity": "filled", "gross": "gross", "s
 """An order's columns that change, and the fields of effects, also with maker_, that tell them. Its
 quantity changes too, and is told by its events."""
 
-_TELLS_TOTAL = (EventKind.ACCEPTED, EventKind.REDUCED)
+
+def _marked(*kinds: EventKind) -> np.ndarray:
+    """Return whether a kind of event, at the place of its number, is one of these."""
+    marks = np.zeros(256, bool)
+    marks[list(kinds)] = True
+    return marks
+
+
+_TELLS_PRICE = _marked(EventKind.ACCEPTED, EventKind.REPLACED, EventKind.TRIGGERED)
+"""The events whose price is the order's limit or protection price from then on."""
+
+_TELLS_TOTAL = _TELLS_PRICE | _marked(EventKind.REDUCED)
 """The events whose quantity is the order's total; in others of an order it is what was traded or ended."""
+
+_TOUCHES = _TELLS_TOTAL | _marked(EventKind.TRADED, EventKind.CANCELLED, EventKind.EXPIRED)
+"""The events that change their order."""
 
 
 class PostingAccount(IntEnum):
@@ -39,6 +53,8 @@ class PostingAccount(IntEnum):
     FEES = 3
     OUTSIDE = 4
     PROGRAMME = 5
+    REDEEMING = 6
+    CLAIMS = 7
 
 
 class _Line(IntEnum):
@@ -89,6 +105,7 @@ def trade_columns(events: np.ndarray, effects: np.ndarray) -> Columns:
         "seller_fee": np.where(bought, maker_fee, fee),
         "subsidy": effects["subsidy"][rows],
         "programme": np.where(bought, effects["programme"][rows], effects["maker_programme"][rows]),
+        "terms_version": effects["terms_version"][rows],
     }
 
 
@@ -170,7 +187,8 @@ def balanced(postings: Columns) -> Columns:
 def act_postings(rows: Sequence[Posting], programmes: Mapping[str, int]) -> Columns:
     """Return the balanced postings of acts, sorted by entry and asset.
 
-    `programmes` gives each programme's number: the account "programme:X" is that of programme X.
+    `programmes` gives each programme's number: the account "programme:X" is that of programme X,
+    "claims:X" what members owe it.
     """
     rows = sorted(rows, key=lambda row: (row.entry, row.asset))
     accounts = [row.account.partition(":") for row in rows]
@@ -193,9 +211,12 @@ def leg_columns(trades: Columns) -> Columns:
     """Return what programmes paid: a subsidy leg for each trade with a subsidy."""
     rows = np.flatnonzero(trades["subsidy"])
     return {
+        "sequence": trades["sequence"][rows],
+        "time": trades["time"][rows],
         "trade": trades["trade"][rows],
         "order": trades["buy_order"][rows],
         "programme": trades["programme"][rows],
+        "terms_version": trades["terms_version"][rows],
         "member": trades["buyer"][rows],
         "amount": trades["subsidy"][rows],
     }
@@ -204,13 +225,20 @@ def leg_columns(trades: Columns) -> Columns:
 def order_columns(events: np.ndarray, effects: np.ndarray) -> OrderColumns:
     """Return each order that the events touch, once, as its last event leaves it.
 
-    Orders that the events accept come as whole entries, the others as changes.
+    Orders that the events accept come as whole entries, the others as changes. A price of 0 was not told.
     """
     order, last = _last_touch(events)
-    accepted = np.flatnonzero(events["kind"] == EventKind.ACCEPTED)
-    place = np.searchsorted(order, events["order"][accepted])
+    kind = events["kind"]
+    told = np.flatnonzero(_TELLS_PRICE[kind])
+    place = np.searchsorted(order, events["order"][told])
+    price = np.zeros(len(order), np.int64)
+    price[place] = events["price"][told]  # Where several are told of one order, the last one stays.
+    replaced = np.zeros(len(order), bool)
+    replaced[place[kind[told] == EventKind.REPLACED]] = True
+    standing = {"price": price, "replaced": replaced, **_standing(events, effects, last)}
+    accepted, new = told[kind[told] == EventKind.ACCEPTED], place[kind[told] == EventKind.ACCEPTED]
     earlier = np.ones(len(order), bool)
-    earlier[place] = False
+    earlier[new] = False
     entries: Columns = {
         "order": events["order"][accepted],
         "client_id": client_ids(effects["client_id"][accepted]),
@@ -221,24 +249,18 @@ def order_columns(events: np.ndarray, effects: np.ndarray) -> OrderColumns:
         "side": events["side"][accepted],
         "type": effects["type"][accepted],
         "time_in_force": effects["time_in_force"][accepted],
-        "price": events["price"][accepted],
         "programme": effects["programme"][accepted],
         "subsidy_reserved": effects["subsidy"][accepted],
-        **_standing(events, effects, last[place]),
+        **{name: column[new] for name, column in standing.items()},
     }
-    return OrderColumns(entries, {"order": order[earlier], **_standing(events, effects, last[earlier])})
+    changes = {name: column[earlier] for name, column in standing.items()}
+    return OrderColumns(entries, {"order": order[earlier], **changes})
 
 
 def _last_touch(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each touched order, rising, and its last event: twice the row, plus 1 if as maker."""
     kind = events["kind"]
-    own = np.flatnonzero(
-        (kind == EventKind.ACCEPTED)
-        | (kind == EventKind.TRADED)
-        | (kind == EventKind.CANCELLED)
-        | (kind == EventKind.EXPIRED)
-        | (kind == EventKind.REDUCED)
-    )
+    own = np.flatnonzero(_TOUCHES[kind])
     made = np.flatnonzero(kind == EventKind.TRADED)
     order = np.concatenate((events["order"][own], events["maker_order"][made]))
     touch = np.concatenate((own << 1, made << 1 | 1))
@@ -268,7 +290,7 @@ def _totals(events: np.ndarray, effects: np.ndarray, last: np.ndarray) -> np.nda
     kind, quantity = events["kind"][row], events["quantity"][row]
     traded = kind == EventKind.TRADED
     unfilled = np.where(traded, events["leaves"][row], quantity)
-    totals: np.ndarray = np.where(np.isin(kind, _TELLS_TOTAL), quantity, effects["filled"][row] + unfilled)
+    totals: np.ndarray = np.where(_TELLS_TOTAL[kind], quantity, effects["filled"][row] + unfilled)
     made = np.flatnonzero(last & 1)
     totals[made] = effects["maker_filled"][row[made]] + events["maker_leaves"][row[made]]
     return totals

@@ -24,6 +24,7 @@ class BudgetLine(msgspec.Struct, frozen=True):
     vested: int
     subsidised_trades: int
     legs: int
+    funded: int
     posted: int
 
 
@@ -82,7 +83,7 @@ def settlement_report(store: Store) -> Report:
         assets = tuple(AssetLine(*row) for row in _rows(cursor, "report_assets"))
         differences = (
             *_asset_differences(cursor, assets),
-            *_negative_balances(cursor),
+            *_impossible_balances(cursor),
             *(text for budget in budgets for text in _budget_differences(budget)),
         )
     finally:
@@ -110,9 +111,10 @@ def _asset_differences(cursor: duckdb.DuckDBPyConnection, assets: tuple[AssetLin
             yield f"entry {entry}: its postings of {asset} sum to {total}, not to 0"
 
 
-def _negative_balances(cursor: duckdb.DuckDBPyConnection) -> Iterator[str]:
+def _impossible_balances(cursor: duckdb.DuckDBPyConnection) -> Iterator[str]:
     for member, account, asset, balance in _rows(cursor, "report_negative"):
-        yield f"{member}: its {account} account of {asset} stands at {balance}, below 0"
+        side = "above" if balance > 0 else "below"
+        yield f"{member}: its {account} account of {asset} stands at {balance}, {side} 0"
 
 
 def _budget_differences(line: BudgetLine) -> Iterator[str]:
@@ -132,5 +134,7 @@ def _budget_differences(line: BudgetLine) -> Iterator[str]:
     if line.legs != line.paid + line.vested:
         spent = line.paid + line.vested
         yield f"{who}: paid and vested are {spent} hao, its subsidy legs sum to {line.legs}"
+    if line.funded != line.budget:
+        yield f"{who}: postings fund it with {line.funded} hao, its budget is {line.budget}"
     if line.posted != line.legs:
         yield f"{who}: its postings sum to {line.posted} hao, its subsidy legs to {line.legs}"

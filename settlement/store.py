@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from matching.layout import EVENT, grown
-from matching.vocabulary import RejectReason
+from settlement.arrow import columns_table, rows_table
 from settlement.layout import EFFECT
 from settlement.postings import (
     Columns,
@@ -32,7 +32,19 @@ from settlement.postings import (
     refusal_columns,
     trade_columns,
 )
-from settlement.rows import FixingRow, Happened, InstrumentRow, MemberRow, PhaseRow, ProgrammeRow
+from settlement.rows import (
+    BustRow,
+    FixingRow,
+    Happened,
+    InstrumentRow,
+    LegRow,
+    MemberRow,
+    ObligationRow,
+    PhaseRow,
+    ProgrammeRow,
+    RedemptionRow,
+    TermsRow,
+)
 
 CHECKPOINT_THRESHOLD = "64MB"
 """How large the write-ahead log grows before it is folded into the file. Commits wait meanwhile: at
@@ -41,34 +53,24 @@ CHECKPOINT_THRESHOLD = "64MB"
 MEMORY_LIMIT = "1GB"
 """What the database may take for buffers and all queries together; it never spills to disk."""
 
-_REASON_NAMES = {reason.value: reason.name.lower() for reason in RejectReason}
-_REASONS = pa.array([_REASON_NAMES.get(code, str(code)) for code in range(256)])
-"""The words for reject reasons, each at the place of its code."""
+_ACT_ROWS: dict[str, type[msgspec.Struct]] = {
+    "members": MemberRow,
+    "instruments": InstrumentRow,
+    "phases": PhaseRow,
+    "fixings": FixingRow,
+    "redemptions": RedemptionRow,
+    "legs": LegRow,
+    "terms": TermsRow,
+    "busts": BustRow,
+    "obligations": ObligationRow,
+}
+"""What acts bring as rows, each kind to the table of its name; postings are columns first."""
 
-_FIXINGS = pa.schema(
-    {
-        "day": pa.date32(),
-        "instrument": pa.int32(),
-        "sequence": pa.int64(),
-        "time": pa.timestamp("us"),
-        "price": pa.int64(),
-        "rung": pa.string(),
-        "stale": pa.bool_(),
-        "auction_quantity": pa.int64(),
-        "trades": pa.int64(),
-        "quantity": pa.int64(),
-        "outliers": pa.int64(),
-        "median": pa.int64(),
-        "bid": pa.int64(),
-        "ask": pa.int64(),
-        "carried_from": pa.date32(),
-    }
-)
-"""The types of fixings' columns: of one that holds nothing yet, Arrow could not tell."""
+_TABLES = {"act_postings": "postings", "legs": "subsidy_legs"}
+"""The tables of new rows that are called otherwise than their table."""
 
-_NS_PER_US = 1000
 _US_PER_MINUTE = 60_000_000
-_NS_PER_MINUTE = _US_PER_MINUTE * _NS_PER_US
+_NS_PER_MINUTE = 60_000_000_000
 
 
 class StoreError(Exception):
@@ -254,6 +256,10 @@ class Store:
             self._put_programmes(now)
             if bars_before_us > self._bars_before_us:
                 self._connection.execute(statement("close_bars"), [bars_before_us])
+            if any(happened.busts for happened in self._happened):
+                since = self._watermark.sequence
+                self._connection.execute(statement("drop_busted_bars"), [since])
+                self._connection.execute(statement("mend_busted_bars"), [since, bars_before_us])
             mark = [*msgspec.structs.astuple(watermark), bars_before_us]
             self._connection.execute(statement("write_watermark"), mark)
         self._count, self._acts = 0, 0
@@ -282,7 +288,7 @@ class Store:
         if table.num_rows and name not in self._sources:
             self._sources[name] = _Source(table)
             self._connection.register(f"new_{name}", self._sources[name])
-            rows = f"insert into base.{name.removeprefix('act_')} by name from new_{name}"
+            rows = f"insert into base.{_TABLES.get(name, name)} by name from new_{name}"
             self._connection.execute(f"prepare put_{name} as {rows}")
 
     def _insert(self, name: str, table: pa.Table) -> None:
@@ -316,28 +322,23 @@ class Store:
         """Yield what events brought."""
         events, effects = self._events[: self._count], self._effects[: self._count]
         orders = order_columns(events, effects)
-        yield "trades", _arrow(trades)
-        yield "order_entries", _arrow(orders.entries)
-        yield "order_changes", _arrow(orders.changes)
-        yield "refusals", _arrow(refusal_columns(events, effects))
-        yield "postings", _arrow(postings_of(trades))
-        yield "subsidy_legs", _arrow(leg_columns(trades))
+        yield "trades", columns_table(trades)
+        yield "order_entries", columns_table(orders.entries)
+        yield "order_changes", columns_table(orders.changes)
+        yield "refusals", columns_table(refusal_columns(events, effects))
+        yield "postings", columns_table(postings_of(trades))
+        yield "subsidy_legs", columns_table(leg_columns(trades))
 
     def _act_tables(self, programmes: Mapping[int, ProgrammeRow]) -> Iterator[tuple[str, pa.Table]]:
-        """Yield what acts brought: members and instruments as they now stand, phases, fixings, postings."""
+        """Yield what acts brought: rows as they are, then postings."""
         if not self._happened:
             return
-        members = [row for happened in self._happened for row in happened.members]
-        instruments = [row for happened in self._happened for row in happened.instruments]
-        phases = [row for happened in self._happened for row in happened.phases]
-        fixings = [row for happened in self._happened for row in happened.fixings]
+        for name, kind in _ACT_ROWS.items():
+            rows = [row for happened in self._happened for row in getattr(happened, name)]
+            yield name, rows_table(rows, kind)
         postings = [row for happened in self._happened for row in happened.postings]
         numbers = {row.programme: number for number, row in programmes.items()}
-        yield "members", _rows_table(members, MemberRow)
-        yield "instruments", _rows_table(instruments, InstrumentRow)
-        yield "phases", _rows_table(phases, PhaseRow)
-        yield "fixings", _rows_table(fixings, FixingRow, _FIXINGS)
-        yield "act_postings", _arrow(act_postings(postings, numbers))
+        yield "act_postings", columns_table(act_postings(postings, numbers))
 
 
 def describe(store: Store) -> list[Description]:
@@ -388,42 +389,6 @@ def _name_tables(names: Mapping[str, Mapping[int, str]]) -> Iterator[tuple[str, 
         yield name, pa.table({"number": list(texts.keys()), column: list(texts.values())})
 
 
-def _rows_table(rows: Sequence[Any], kind: type[msgspec.Struct], schema: pa.Schema | None = None) -> pa.Table:
-    """Return rows of one kind as a table; what they call index is a number there, and time a timestamp."""
-    columns = {name: [getattr(row, name) for row in rows] for name in kind.__struct_fields__}
-    if "time" in columns:
-        columns["time"] = _timestamps(np.array(columns["time"], np.int64))
-    return pa.table({"number" if name == "index" else name: c for name, c in columns.items()}, schema)
-
-
 def _copy(rows: np.ndarray, place: np.ndarray) -> None:
     """Copy rows as bytes: field by field, as NumPy assigns records, takes ten times as long."""
     place.view(np.uint8)[:] = np.ascontiguousarray(rows).view(np.uint8)
-
-
-def _arrow(columns: Columns) -> pa.Table:
-    """Return columns as Arrow: times as timestamps, ids as text; plain numbers are not copied."""
-    return pa.table({name: _arrow_column(name, rows) for name, rows in columns.items()})
-
-
-def _timestamps(times: np.ndarray) -> pa.Array:
-    return pa.array((times // _NS_PER_US).view("datetime64[us]"))
-
-
-def _arrow_column(name: str, rows: np.ndarray) -> pa.Array:
-    if name == "time":
-        return _timestamps(rows)
-    if rows.dtype.kind == "S":
-        return _text(rows)
-    if name == "reason" and rows.dtype == np.uint8:
-        return pa.DictionaryArray.from_arrays(pa.array(rows), _REASONS)
-    return pa.array(rows)
-
-
-def _text(ids: np.ndarray) -> pa.Array:
-    """Return client ids (S24, padded with zeros) as text, all at once."""
-    letters = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), ids.dtype.itemsize)
-    used = letters != 0
-    ends = np.zeros(len(ids) + 1, np.int32)
-    np.cumsum(used.sum(axis=1), out=ends[1:])
-    return pa.StringArray.from_buffers(len(ids), pa.py_buffer(ends), pa.py_buffer(letters[used]))

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from exchange.cli.base import bourse, connected, print_json, print_table, with_json, with_profile
+from exchange.cli.base import bourse, connected, grouped, print_json, print_table, with_json, with_profile
 from exchange.client.money import yuan
 from exchange.profiles import load_profile
 from feeds.messages import IndicativePrice
@@ -149,7 +149,7 @@ def status(profile: str, *, as_json: bool) -> None:
     """Show how the venue is: sequence, orders, trades, programmes."""
     with connected(profile) as exchange:
         now = exchange.status()
-    facts: dict[str, object] = {
+    facts = {
         "sequence": now.sequence,
         "members": now.members,
         "instruments": now.instruments,
@@ -159,19 +159,20 @@ def status(profile: str, *, as_json: bool) -> None:
         "rules_version": now.rules_version,
     }
     if as_json:
-        facts["programmes"] = [
+        programmes = [
             {"programme": one.code, "budget": one.budget, "uncommitted": one.uncommitted,
              "reserved": one.reserved, "paid": one.paid, "vested": one.vested}
             for one in now.programmes
         ]  # fmt: skip
-        print_json(facts)
+        print_json({**facts, "programmes": programmes})
         return
-    print_table("venue", ("what", "now"), list(facts.items()))
+    rows = [(name.replace("_", " "), f"{value:,}") for name, value in facts.items()]
+    print_table("venue", ("what", "now"), rows)
     print_table(
         "programmes (yuan)",
         ("programme", "budget", "uncommitted", "reserved", "paid", "vested"),
         [
-            (one.code, *map(yuan, (one.budget, one.uncommitted, one.reserved, one.paid, one.vested)))
+            (one.code, *map(grouped, (one.budget, one.uncommitted, one.reserved, one.paid, one.vested)))
             for one in now.programmes
         ],
     )

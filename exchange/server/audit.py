@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from exchange.engine import Engine
 from exchange.server.folder import Folder
-from exchange.server.follower import Follower
-from exchange.server.journal import JournalDamaged, JournalTorn, read_frames
+from exchange.server.journal import JournalDamaged
+from exchange.server.rebuild import Rebuild
 from exchange.server.replay import ReplayParted
-from exchange.server.settler import Settler
 from matching.layout import Book
 from matching.vocabulary import NO_SLOT, Side
 from settlement.balances import BASIS_POINTS
-from settlement.compare import differences
+from settlement.layout import Exhaustion, Ledger, Payout
 from settlement.report import settlement_report
+from settlement.rows import ProgrammeRow
 from settlement.store import Store, StoreError, StoreInUse
 
 
@@ -38,34 +38,21 @@ def verify(folder: Folder, progress: Callable[[int], None] | None = None) -> Ver
     """Audit a venue's folder. It needs no server, and may run beside one."""
     wrong: list[str] = []
     told: list[str] = []
-    follower = Follower(folder.journal)
-    rebuilt = Store.open(None)
     stored = _stored(folder.settlement, told, wrong)
-    settler = Settler(follower, rebuilt, note=lambda _: None)
-    mark = stored.watermark.sequence if stored else 0
+    rebuilt = Store.open(None)
+    rebuild = Rebuild(folder.journal, rebuilt, stored)
     try:
-        for frame in read_frames(folder.journal):
-            outcome = follower.take(frame)
-            rebuilt.add(outcome.events, outcome.effects, outcome.happened)
-            if progress is not None:
-                progress(frame.last)
-            if frame.last == mark and stored is not None:
-                settler.flush()
-                wrong += differences(stored, rebuilt)
-                mark = NO_SLOT
-    except JournalTorn as torn:
-        told.append(f"the journal ends in a frame that is not whole yet: {torn}")
+        rebuild.run(progress or (lambda _: None))
     except (JournalDamaged, ReplayParted) as damage:
         wrong.append(str(damage))
-    settler.flush()
-    if mark > 0:
-        wrong.append(f"store: its watermark {mark} is the end of no frame of the journal")
     if stored is not None:
         stored.close()
-    report = settlement_report(rebuilt)
-    wrong += report.differences
+    follower = rebuild.settler.follower
+    told += rebuild.told
+    wrong += rebuild.differences
+    wrong += settlement_report(rebuilt).differences
     wrong += laws_broken(follower.engine)
-    wrong += unreconciled(follower.engine, rebuilt)
+    wrong += rebuild.settler.unreconciled()
     rebuilt.close()
     return Verdict(
         ok=not wrong,
@@ -94,39 +81,37 @@ def _stored(path: Path, told: list[str], wrong: list[str]) -> Store | None:
 
 def laws_broken(engine: Engine) -> list[str]:
     """Return what is not as it must be in an engine's own state, in words; empty if all is well."""
-    book, ledger = engine.core.book, engine.core.ledger
-    wrong: list[str] = []
+    ledger = engine.core.ledger
     accounts = ledger.accounts[: int(ledger.totals[0]["accounts"])]
-    for field in ("available", "held", "restricted", "debt"):
-        wrong += [
-            f"member {row['member']} asset {row['asset']}: {field} is {row[field]}"
-            for row in accounts[accounts[field] < 0]
-        ]
-    for row in engine.programmes():
-        states = (row.uncommitted, row.reserved, row.paid, row.vested)
-        if sum(states) != row.budget or min(states) < 0:
-            wrong.append(f"programme {row.programme}: {states} is not the budget {row.budget}")
+    below_zero = [
+        f"member {row['member']} asset {row['asset']}: {field} is {row[field]}"
+        for field in ("available", "held", "restricted", "redeeming", "debt")
+        for row in accounts[accounts[field] < 0]
+    ]
+    return [
+        *below_zero,
+        *_holds_broken(engine.core.book, ledger, accounts),
+        *_budgets_broken(ledger, engine.programmes()),
+        *_credits_broken(ledger, accounts),
+        *_debts_broken(ledger, accounts),
+    ]
+
+
+def _holds_broken(book: Book, ledger: Ledger, accounts: np.ndarray) -> Iterator[str]:
+    """Each open order holds what it needs, and each account what its open orders do."""
     used = slice(0, int(book.counts[0]["orders_used"]))
     is_open = book.orders[used]["leaves"] > 0  # resting, parked or waiting
     orders, stakes = book.orders[used][is_open], ledger.stakes[used][is_open]
-    needed = needed_by(orders, open_lots_of(book, orders), stakes)
-    wrong += [
-        f"order {orders['id'][at]}: {stakes['held'][at]} held, {needed[at]} needed"
-        for at in np.flatnonzero(stakes["held"] != needed)
-    ]
+    needed = needed_by(orders, open_lots_of(book, orders), stakes, discounts_of(ledger, stakes))
+    for at in np.flatnonzero(stakes["held"] != needed):
+        yield f"order {orders['id'][at]}: {stakes['held'][at]} held, {needed[at]} needed"
     held = np.zeros(len(accounts), np.int64)
     slots = np.where(orders["side"] == Side.BUY, stakes["money"], stakes["credits"])
     np.add.at(held, slots, stakes["held"])
     for slot in np.flatnonzero(held != accounts["held"]):
         row = accounts[slot]
-        wrong.append(
-            f"member {row['member']} asset {row['asset']}: {row['held']} held, open orders need {held[slot]}"
-        )
-    for programme, row in enumerate(engine.programmes()):
-        reserved = int(stakes["reserved"][stakes["programme"] == programme].sum())
-        if reserved != row.reserved:
-            wrong.append(f"programme {row.programme}: {row.reserved} reserved, orders need {reserved}")
-    return wrong
+        whose = f"member {row['member']} asset {row['asset']}"
+        yield f"{whose}: {row['held']} held, open orders need {held[slot]}"
 
 
 def open_lots_of(book: Book, orders: np.ndarray) -> np.ndarray:
@@ -136,36 +121,73 @@ def open_lots_of(book: Book, orders: np.ndarray) -> np.ndarray:
     return lots
 
 
-def needed_by(orders: np.ndarray, leaves: np.ndarray, stakes: np.ndarray) -> np.ndarray:
+def discounts_of(ledger: Ledger, stakes: np.ndarray) -> np.ndarray:
+    """Return what a deducting programme has reserved for each order, which it need not hold itself."""
+    parcels = ledger.parcels[stakes["parcel"]]
+    deducts = ledger.programmes["payout"][parcels["programme"]] == Payout.DEDUCT
+    return np.where((stakes["parcel"] != NO_SLOT) & deducts, parcels["reserved"], 0)
+
+
+def needed_by(
+    orders: np.ndarray, leaves: np.ndarray, stakes: np.ndarray, discounts: np.ndarray
+) -> np.ndarray:
     """Return what open orders must hold: a sell its lots, a buy the most that they can still cost."""
     rest = stakes["price"] * leaves
     gross = stakes["maker_gross"] + stakes["taker_gross"] + rest
     rate = np.maximum(stakes["maker_fee"], stakes["taker_fee"])
     fees = gross // BASIS_POINTS * rate + gross % BASIS_POINTS * rate // BASIS_POINTS - stakes["fees"]
-    return np.where(orders["side"] == Side.BUY, rest + fees - stakes["reserved"], leaves)
+    return np.where(orders["side"] == Side.BUY, rest + fees - discounts, leaves)
 
 
-def unreconciled(engine: Engine, store: Store) -> list[str]:
-    """Return where balances in memory and the sums of the postings part, in words."""
-    ledger = engine.core.ledger
-    names = [member.member for member in engine.registry.members]
-    assets = ["money", *(instrument.symbol for instrument in engine.registry.instruments)]
-    balances: dict[tuple[str, str, str], int] = {}
-    for row in ledger.accounts[: int(ledger.totals[0]["accounts"])]:
-        key = (names[row["member"]], assets[row["asset"]])
-        balances[(*key, "free")] = int(row["available"]) + int(row["held"])
-        balances[(*key, "restricted")] = int(row["restricted"])
-    posted = {
-        (member, asset, account): int(total)
-        for member, asset, account, total in store.cursor()
-        .execute(
-            "select member, asset, account, sum(amount) from postings "
-            "where account in ('free', 'restricted') group by all"
+def _budgets_broken(ledger: Ledger, programmes: list[ProgrammeRow]) -> Iterator[str]:
+    """Each budget sums; what is reserved is what open orders may earn, and what is earned and not paid."""
+    parcels = ledger.parcels[: int(ledger.totals[0]["parcels"])]
+    for slot in np.flatnonzero(
+        (parcels["is_open"] == 0) & ((parcels["reserved"] != 0) | (parcels["cover"] != 0))
+    ):
+        yield f"parcel of order {parcels[slot]['order']}: it has ended, and something is reserved for it"
+    for row in programmes:
+        states = (row.uncommitted, row.reserved, row.paid, row.vested)
+        if sum(states) != row.budget or min(states) < 0:
+            yield f"programme {row.programme}: {states} is not the budget {row.budget}"
+        terms = ledger.programmes[row.index]
+        own = parcels[parcels["programme"] == row.index]
+        needed = 0
+        if terms["exhaustion"] == Exhaustion.FIRST_COME:
+            needed = int(own["reserved"].sum())
+            if terms["payout"] == Payout.REIMBURSE:
+                needed += int((own["earned"] - own["vested"]).sum())
+        if needed != row.reserved:
+            yield f"programme {row.programme}: {row.reserved} reserved, its parcels need {needed}"
+
+
+def _credits_broken(ledger: Ledger, accounts: np.ndarray) -> Iterator[str]:
+    """Members hold what was issued and not used; their restricted credits stand in parcels.
+
+    Some of the lots in parcels may be set aside for redemptions.
+    """
+    for instrument in range(int(ledger.totals[0]["listings"])):
+        listing = ledger.listings[instrument]
+        rows = accounts[accounts["asset"] == instrument + 1]
+        owned = sum(int(rows[field].sum()) for field in ("available", "held", "restricted", "redeeming"))
+        left = int(listing["issued"]) - int(listing["redeemed"]) - int(listing["expired"])
+        if owned != left:
+            yield f"instrument {instrument}: {left} issued and not used, members have {owned}"
+    parcels = ledger.parcels[: int(ledger.totals[0]["parcels"])]
+    parcelled = np.zeros(len(accounts), np.int64)
+    np.add.at(parcelled, parcels["account"], parcels["lots"] - parcels["redeemed"])
+    most = accounts["restricted"] + accounts["redeeming"]
+    for slot in np.flatnonzero((parcelled < accounts["restricted"]) | (parcelled > most)):
+        row = accounts[slot]
+        yield (
+            f"member {row['member']} asset {row['asset']}: {row['restricted']} restricted, "
+            f"{row['redeeming']} redeeming, {parcelled[slot]} in parcels"
         )
-        .fetchall()
-    }
-    return [
-        f"{' '.join(key)}: {balances.get(key, 0)} in memory, {posted.get(key, 0)} by the postings"
-        for key in sorted(balances.keys() | posted.keys())
-        if balances.get(key, 0) != posted.get(key, 0)
-    ]
+
+
+def _debts_broken(ledger: Ledger, accounts: np.ndarray) -> Iterator[str]:
+    """Each group owes what its members do."""
+    owed = np.zeros(len(ledger.groups), np.int64)
+    np.add.at(owed, ledger.members["group"][accounts["member"]], accounts["debt"])
+    for group in np.flatnonzero(owed != ledger.groups["debt"]):
+        yield f"group {group}: {ledger.groups['debt'][group]} owed, its members owe {owed[group]}"

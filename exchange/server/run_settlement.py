@@ -9,7 +9,7 @@ import time
 import msgspec
 import zmq
 
-from exchange.config import FLUSH_SECONDS, POLL_MS, QUERIES_WAITING_MAX, Endpoints
+from exchange.config import FLUSH_SECONDS, POLL_MS, QUERIES_WAITING_MAX, RECONCILE_FLUSHES, Endpoints
 from exchange.protocol.messages import MESSAGE, QUERIES, Query, QueryResult, Refused, encode
 from exchange.protocol.reasons import refused
 from exchange.server.folder import Folder
@@ -26,13 +26,19 @@ def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     store, told = open_store(folder.settlement)
     follower = Follower(folder.journal)
-    settler = Settler(follower, store, note=lambda sequence: folder.write_watermark("settlement", sequence))
+    settler = Settler(
+        follower,
+        store,
+        note=lambda sequence: folder.write_watermark("settlement", sequence),
+        reconcile_flushes=RECONCILE_FLUSHES,
+    )
     registry = follower.engine.registry
     guard = authenticator(context, Keyring(lambda key: key in registry.keys))
     router = guarded(context, zmq.ROUTER, folder.venue_key().secret_key.encode("ascii"))
     commits = commit_subscriber(context, endpoints.commits)
     settler.settle(first_commit(commits, stop))
     settler.flush()
+    settler.reconcile()
     # Only now are the members' keys known; who is turned away once does not try again.
     bound = Endpoints(query=bind(router, endpoints.query))
     desk = QueryDesk(context, QueryService(store))

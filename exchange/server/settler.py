@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exchange.config import FLUSH_SECONDS, PENDING_ROWS_MAX
+from exchange.engine import Outcome
 from exchange.server.follower import Commit, Follower
-from exchange.server.journal import Position
+from exchange.server.journal import Frame, Position, read_frames
 from exchange.server.replay import ReplayParted
+from settlement.reconcile import Reconciler, Unreconciled
 from settlement.store import Store, StoreDamaged, Watermark
 
 
@@ -21,23 +23,41 @@ def open_store(path: Path) -> tuple[Store, str]:
     try:
         return Store.open(path), ""
     except StoreDamaged as damage:
-        aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-        path.rename(aside)
-        log = path.with_name(path.name + ".wal")
-        if log.exists():
-            log.rename(log.with_name(aside.name + ".wal"))
+        aside = set_aside(path, "damaged")
         told = f"{damage}; set aside as {aside.name}, the store is rebuilt from the journal"
         return Store.open(path), told
 
 
-class Settler:
-    """Folds frames over a replica, and gives the store those that it does not have yet."""
+def set_aside(path: Path, why: str) -> Path:
+    """Give a store's file and its log another name, so that a new one may take its place."""
+    aside = path.with_name(f"{path.name}.{why}-{time.time_ns()}")
+    path.rename(aside)
+    log = path.with_name(path.name + ".wal")
+    if log.exists():
+        log.rename(log.with_name(aside.name + ".wal"))
+    return aside
 
-    def __init__(self, follower: Follower, store: Store, note: Callable[[int], None]) -> None:
+
+class Settler:
+    """Folds frames over a replica, and gives the store those that it does not have yet.
+
+    Once in `reconcile_flushes` flushes, if that is not 0, the store is compared with the replica's ledger.
+    """
+
+    def __init__(
+        self,
+        follower: Follower,
+        store: Store,
+        note: Callable[[int], None] = lambda _: None,
+        reconcile_flushes: int = 0,
+    ) -> None:
         self.follower = follower
         self.store = store
         self.flush_due = 0.0
         self._note = note
+        self._reconciler = Reconciler(store)
+        self._reconcile_flushes = reconcile_flushes
+        self._flushes = 0
 
     def settle(self, commit: Commit, seconds_max: float | None = None) -> None:
         """Fold what is new up to `commit`, or as much of it as the time allows.
@@ -45,31 +65,55 @@ class Settler:
         Raises `ReplayParted` if the journal ends before what the store holds.
         """
         if commit.sequence and commit.sequence < self.store.watermark.sequence:
-            message = (
-                f"the store has settled sequence {self.store.watermark.sequence}, "
-                f"the journal ends at {commit.sequence}; put the journal back from a backup"
-            )
-            raise ReplayParted(message)
+            raise self._ends_early(commit.sequence)
         began = time.monotonic()
-        stored = self.store.watermark.sequence
         for frame, outcome in self.follower.advance(commit):
-            if frame.last == stored and frame.digest != self.store.watermark.digest:
-                message = (
-                    f"the store was made from another journal: at sequence {stored} their digests differ; "
-                    "put the right store or journal in place, or take the store away to have it rebuilt"
-                )
-                raise ReplayParted(message)
-            if frame.last > stored:
-                if not self.store.pending:
-                    self.flush_due = time.monotonic() + FLUSH_SECONDS
-                self.store.add(outcome.events, outcome.effects, outcome.happened)
-                if self.store.pending >= PENDING_ROWS_MAX:
-                    self.flush()
+            self._keep(frame, outcome)
             if seconds_max is not None and time.monotonic() - began >= seconds_max:
                 return
 
+    def settle_all(self, journal: Path, progress: Callable[[Frame], None] = lambda _: None) -> None:
+        """Fold all of a journal that nobody writes, from its beginning, and flush.
+
+        `progress` is told each frame behind it. Raises `JournalTorn` when all whole frames are written,
+        `JournalDamaged`, and `ReplayParted` as `settle` does.
+        """
+        try:
+            for frame in read_frames(journal):
+                self._keep(frame, self.follower.take(frame))
+                progress(frame)
+            if self.follower.engine.sequence < self.store.watermark.sequence:
+                raise self._ends_early(self.follower.engine.sequence)
+        finally:
+            self.flush()
+
+    def _keep(self, frame: Frame, outcome: Outcome) -> None:
+        """Add what a frame brought, if the store does not have it yet; flush when that is much."""
+        mark = self.store.watermark
+        if frame.last == mark.sequence and frame.digest != mark.digest:
+            message = (
+                f"the store was made from another journal: at sequence {mark.sequence} their digests differ; "
+                "put the right store or journal in place, or take the store away to have it rebuilt"
+            )
+            raise ReplayParted(message)
+        if frame.last > mark.sequence:
+            if not self.store.pending:
+                self.flush_due = time.monotonic() + FLUSH_SECONDS
+            self.store.add(outcome.events, outcome.effects, outcome.happened)
+            if self.store.pending >= PENDING_ROWS_MAX:
+                self.flush()
+
+    def _ends_early(self, sequence: int) -> ReplayParted:
+        return ReplayParted(
+            f"the store has settled sequence {self.store.watermark.sequence}, "
+            f"the journal ends at {sequence}; put the journal back from a backup"
+        )
+
     def flush(self) -> None:
-        """Commit what is pending, with the watermark, and note how far the store has come."""
+        """Commit what is pending, with the watermark, and note how far the store has come.
+
+        Raises `Unreconciled` where it looks, and store and ledger part.
+        """
         engine = self.follower.engine
         if engine.sequence <= self.store.watermark.sequence:
             return
@@ -86,3 +130,17 @@ class Settler:
             engine.programmes(),
         )
         self._note(engine.sequence)
+        self._flushes += 1
+        if self._reconcile_flushes and self._flushes % self._reconcile_flushes == 0:
+            self.reconcile()
+
+    def reconcile(self) -> None:
+        """Raise `Unreconciled` if the store and the ledger in memory part."""
+        differences = self.unreconciled()
+        if differences:
+            raise Unreconciled(self.store.watermark.sequence, differences)
+
+    def unreconciled(self) -> list[str]:
+        """Return in words where the store and the ledger in memory part; both at the store's watermark."""
+        engine = self.follower.engine
+        return self._reconciler.differences(engine.core.ledger, engine.programmes())

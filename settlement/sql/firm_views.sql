@@ -27,6 +27,8 @@ select
     subsidy,
     phase,
     programme,
+    terms_version,
+    busted,
     case when firm.own(buyer) or firm.own(seller) then entry end as entry
 from main.trades;
 
@@ -42,13 +44,36 @@ select * from main.refusals where firm.own(member) limit 9223372036854775807;
 create view firm.postings as
 select * from main.postings where firm.own(member) limit 9223372036854775807;
 
+create view firm.entries as
+select
+    entry,
+    any_value(sequence) as sequence,
+    any_value(time) as time,
+    any_value(reason) as reason,
+    any_value(trade) as trade,
+    count(*) as postings
+from firm.postings
+group by entry
+limit 9223372036854775807;
+
 create view firm.subsidy_legs as
 select * from main.subsidy_legs where firm.own(member) limit 9223372036854775807;
+
+create view firm.redemptions as
+select * from main.redemptions where firm.own(member) limit 9223372036854775807;
 
 create view firm.members as
 select * from main.members where firm.own(member) limit 9223372036854775807;
 
 create view firm.programmes as select * from main.programmes;
+
+create view firm.terms as select * from main.terms;
+
+create view firm.obligations as select * from main.obligations;
+
+-- That a trade was busted is public; who decided it and why may name the members.
+create view firm.busts as
+select trade, sequence, time, null::varchar as who, null::varchar as why from main.busts;
 
 create view firm.instruments as select * from main.instruments;
 

@@ -3,7 +3,7 @@ select
     asset,
     count(*) as postings,
     sum(amount) as total,
-    coalesce(sum(amount) filter (where account in ('free', 'restricted')), 0) as owned
+    coalesce(sum(amount) filter (where account in ('free', 'restricted', 'redeeming')), 0) as owned
 from postings
 group by asset
 order by asset <> 'money', asset;

@@ -2,7 +2,7 @@
 select
     coalesce(m.size, '') as size,
     count(distinct l.member) as members,
-    count(*) as trades,
+    count(distinct l.trade) as trades,
     sum(l.amount) as subsidy
 from subsidy_legs as l
 left join members as m on m.member = l.member

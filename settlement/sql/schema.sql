@@ -1,6 +1,6 @@
 -- The store's own tables: small numbers for members, instruments and programmes, codes for words.
 -- Append only; only base.watermark and base.programmes, which say how things stand at the watermark,
--- are rewritten in place.
+-- are rewritten in place, and bars of minutes whose trades were busted are made anew.
 
 create schema base;
 
@@ -15,7 +15,9 @@ create macro base.time_in_force_word(code) as (['gtc', 'gtd', 'day', 'ioc', 'fok
 create macro base.state_word(code) as
 (['open', 'filled', 'cancelled', 'expired', 'rejected'])[code + 1];
 create macro base.account_word(code) as
-(['free', 'restricted', 'debt', 'fees', 'outside', 'programme'])[code + 1];
+([
+    'free', 'restricted', 'debt', 'fees', 'outside', 'programme', 'redeeming', 'claims'
+])[code + 1];
 
 create table base.about (schema_digest varchar);
 
@@ -30,22 +32,23 @@ create table base.trades (
     trade bigint, entry bigint, sequence bigint, time timestamp, instrument integer,
     price bigint, quantity bigint, taker_side utinyint, phase utinyint,
     buy_order bigint, sell_order bigint, buyer integer, seller integer,
-    buyer_fee bigint, seller_fee bigint, subsidy bigint, programme integer
+    buyer_fee bigint, seller_fee bigint, subsidy bigint, programme integer, terms_version integer
 );
 
 -- An order as it entered, and how it stood at the end of the flush that brought it.
 create table base.order_entries (
     "order" bigint, client_id varchar, sequence bigint, time timestamp, member integer,
     instrument integer, side utinyint, type utinyint, time_in_force utinyint,
-    price bigint, quantity bigint, programme integer, subsidy_reserved bigint,
-    state utinyint, last_sequence bigint, filled_quantity bigint, gross bigint,
-    subsidy bigint
+    programme integer, subsidy_reserved bigint,
+    price bigint, replaced boolean, state utinyint, last_sequence bigint, quantity bigint,
+    filled_quantity bigint, gross bigint, subsidy bigint
 );
 
--- How an order of an earlier flush stood at the end of a flush that changed it.
+-- How an order of an earlier flush stood at the end of a flush that changed it. A price of 0 is as
+-- before; replaced says whether it was by what this flush brought.
 create table base.order_changes (
-    "order" bigint, state utinyint, last_sequence bigint, quantity bigint,
-    filled_quantity bigint, gross bigint, subsidy bigint
+    "order" bigint, price bigint, replaced boolean, state utinyint, last_sequence bigint,
+    quantity bigint, filled_quantity bigint, gross bigint, subsidy bigint
 );
 
 create table base.refusals (
@@ -69,8 +72,31 @@ create table base.postings (
     trade bigint default 0 using compression rle
 );
 
+-- trade and order are 0 where there is none.
 create table base.subsidy_legs (
-    trade bigint, "order" bigint, programme integer, member integer, amount bigint
+    sequence bigint, time timestamp, trade bigint, "order" bigint, programme integer,
+    terms_version integer, member integer, amount bigint, reason varchar default 'trade'
+);
+
+-- Each redemption as it stood after each command that changed it.
+create table base.redemptions (
+    sequence bigint, time timestamp, redemption bigint, number integer, member integer,
+    instrument integer, lots bigint, restricted bigint, state varchar, reference varchar,
+    units bigint, vested bigint, reimbursed bigint
+);
+
+-- How obligations have changed, in lots.
+create table base.obligations (
+    sequence bigint, time timestamp, provider integer, instrument integer, issued bigint,
+    redeemed bigint, expired bigint
+);
+
+create table base.terms (
+    sequence bigint, time timestamp, programme integer, terms_version integer, terms varchar
+);
+
+create table base.busts (
+    sequence bigint, time timestamp, trade bigint, who varchar, why varchar
 );
 
 create table base.programmes (
@@ -84,7 +110,7 @@ insert into base.member_names values (0, 'house');
 
 create table base.members (
     number integer, sequence bigint, member varchar, group_name varchar, size varchar,
-    region varchar, role varchar
+    region varchar, role varchar, owner varchar
 );
 
 create table base.instrument_names (number integer, instrument varchar);
@@ -92,7 +118,7 @@ create table base.instrument_names (number integer, instrument varchar);
 create table base.instruments (
     number integer, sequence bigint, instrument varchar, name varchar, kind varchar,
     provider varchar, domestic boolean, filed boolean, region varchar, tier varchar, tick bigint,
-    list_price bigint, weight_input bigint, weight_cached bigint, weight_output bigint,
+    list_price bigint, expires date, redeemed_as varchar, weight_input bigint, weight_cached bigint, weight_output bigint,
     milli_pflops bigint, state varchar, mode varchar, source varchar, source_version varchar,
     source_date varchar
 );
@@ -108,6 +134,29 @@ create table base.fixings (
     stale boolean, auction_quantity bigint, trades bigint, quantity bigint, outliers bigint,
     median bigint, bid bigint, ask bigint, carried_from date
 );
+
+-- The trades that make prices: all but those that were busted.
+create view base.standing_trades as
+select t.*
+from base.trades as t
+anti join base.busts as b on b.trade = t.trade;
+
+-- The bars of the minutes between two moments.
+create macro base.bars_between(since, until) as table
+select
+    instrument,
+    date_trunc('minute', time) as start,
+    arg_min(price, trade) as open,
+    max(price) as high,
+    min(price) as low,
+    arg_max(price, trade) as close,
+    sum(quantity)::bigint as volume,
+    sum(price * quantity)::bigint as amount,
+    count(*) as trades,
+    coalesce(sum(quantity) filter (where subsidy > 0), 0)::bigint as subsidised_volume
+from base.standing_trades
+where time >= since and time < until
+group by instrument, start;
 
 -- Bars of the minutes that are over; the last trade's minute is still open, see the view bars_1m.
 create table base.bars (

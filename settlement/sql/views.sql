@@ -19,17 +19,22 @@ select
     t.subsidy,
     base.phase_word(t.phase) as phase,
     p.programme,
+    case when p.programme is not null then t.terms_version end as terms_version,
+    z.trade is not null as busted,
     t.entry
 from base.trades as t
 left join base.instrument_names as i on i.number = t.instrument
 left join base.member_names as b on b.number = t.buyer
 left join base.member_names as s on s.number = t.seller
-left join base.programmes as p on p.number = t.programme;
+left join base.programmes as p on p.number = t.programme
+left join base.busts as z on z.trade = t.trade;
 
 create view orders as
 with changes as (
     select
         "order",
+        arg_max(nullif(price, 0), last_sequence) as price,
+        bool_or(replaced) as replaced,
         arg_max(state, last_sequence) as state,
         arg_max(quantity, last_sequence) as quantity,
         arg_max(filled_quantity, last_sequence) as filled_quantity,
@@ -50,11 +55,11 @@ select
     base.side_word(e.side) as side,
     base.type_word(e.type) as type,
     base.time_in_force_word(e.time_in_force) as time_in_force,
-    e.price,
+    coalesce(c.price, e.price) as price,
     coalesce(c.quantity, e.quantity) as quantity,
     p.programme,
     base.state_word(coalesce(c.state, e.state)) as state,
-    false as replaced,
+    e.replaced or coalesce(c.replaced, false) as replaced,
     coalesce(c.filled_quantity, e.filled_quantity) as filled_quantity,
     coalesce(c.gross, e.gross) as gross,
     coalesce(c.subsidy, e.subsidy) as subsidy,
@@ -83,10 +88,11 @@ with sides as (
 
 select
     x.execution, x.trade, x."order", x.sequence, x.time, m.member, i.instrument, x.side, x.price,
-    x.quantity, x.fee, x.subsidy, x.maker
+    x.quantity, x.fee, x.subsidy, x.maker, z.trade is not null as busted
 from sides as x
 left join base.member_names as m on m.number = x.member
-left join base.instrument_names as i on i.number = x.instrument;
+left join base.instrument_names as i on i.number = x.instrument
+left join base.busts as z on z.trade = x.trade;
 
 create view refusals as
 select r.sequence, r.time, m.member, r.client_id, i.instrument, r.reason, r.detail
@@ -100,10 +106,7 @@ select
     l.sequence,
     l.time,
     m.member,
-    case
-        when p.programme is not null then 'programme:' || p.programme
-        else base.account_word(l.account)
-    end as account,
+    base.account_word(l.account) || coalesce(':' || p.programme, '') as account,
     case when l.asset = 0 then 'money' else i.instrument end as asset,
     l.amount,
     l.reason,
@@ -113,11 +116,74 @@ left join base.member_names as m on m.number = l.member
 left join base.instrument_names as i on i.number = l.asset - 1
 left join base.programmes as p on p.number = l.programme;
 
+create view entries as
+select
+    entry,
+    any_value(sequence) as sequence,
+    any_value(time) as time,
+    any_value(reason) as reason,
+    nullif(any_value(trade), 0) as trade,
+    count(*) as postings
+from base.postings
+group by entry;
+
 create view subsidy_legs as
-select l.trade, l."order", p.programme, p.terms_version, p.fiscal_year, m.member, l.amount
+select
+    nullif(l.trade, 0) as trade,
+    nullif(l."order", 0) as "order",
+    p.programme,
+    l.terms_version,
+    p.fiscal_year,
+    m.member,
+    l.amount,
+    l.reason,
+    l.sequence,
+    l.time
 from base.subsidy_legs as l
 left join base.programmes as p on p.number = l.programme
 left join base.member_names as m on m.number = l.member;
+
+create view redemptions as
+select
+    r.redemption,
+    r.number,
+    r.sequence,
+    r.time,
+    m.member,
+    i.instrument,
+    r.lots,
+    r.restricted,
+    r.state,
+    r.reference,
+    r.units,
+    r.vested,
+    r.reimbursed
+from base.redemptions as r
+left join base.member_names as m on m.number = r.member
+left join base.instrument_names as i on i.number = r.instrument
+qualify row_number() over (partition by r.redemption, r.number order by r.rowid desc) = 1;
+
+create view obligations as
+select
+    m.member as provider,
+    i.instrument,
+    sum(o.issued)::bigint as issued,
+    sum(o.redeemed)::bigint as redeemed,
+    sum(o.expired)::bigint as expired,
+    sum(o.issued - o.redeemed - o.expired)::bigint as open
+from base.obligations as o
+left join base.member_names as m on m.number = o.provider
+left join base.instrument_names as i on i.number = o.instrument
+group by m.member, i.instrument;
+
+create view terms as
+select p.programme, p.fiscal_year, t.terms_version, t.sequence, t.time, t.terms
+from base.terms as t
+left join base.programmes as p on p.number = t.programme;
+
+create view busts as
+select trade, sequence, time, who, why
+from base.busts;
 
 create view programmes as
 select
@@ -125,40 +191,24 @@ select
 from base.programmes;
 
 create view members as
-select member, group_name, size, region, role, sequence
+select member, group_name, size, region, role, nullif(owner, '') as owner, sequence
 from base.members
 qualify row_number() over (partition by number order by rowid desc) = 1;
 
 create view instruments as
 select
     instrument, name, kind, provider, domestic, filed, region, tier, tick, list_price,
-    weight_input, weight_cached, weight_output, milli_pflops, state, mode, source, source_version,
+    expires, coalesce(nullif(redeemed_as, ''), instrument) as redeemed_as, weight_input, weight_cached, weight_output, milli_pflops, state, mode, source, source_version,
     source_date, sequence
 from base.instruments
 qualify row_number() over (partition by number order by rowid desc) = 1;
 
 create view bars_1m as
-with open_bars as (
-    select
-        instrument,
-        date_trunc('minute', time) as start,
-        arg_min(price, trade) as open,
-        max(price) as high,
-        min(price) as low,
-        arg_max(price, trade) as close,
-        sum(quantity)::bigint as volume,
-        sum(price * quantity)::bigint as amount,
-        count(*) as trades,
-        coalesce(sum(quantity) filter (where subsidy > 0), 0)::bigint as subsidised_volume
-    from base.trades
-    where time >= (select bars_before from base.watermark)
-    group by instrument, start
-),
-
-bars as (
+with bars as (
     select * from base.bars
     union all
-    select * from open_bars
+    select *
+    from base.bars_between((select bars_before from base.watermark), 'infinity'::timestamp)
 )
 
 select

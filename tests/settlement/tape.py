@@ -117,6 +117,7 @@ class Tape:
         event, effect = self._row(EventKind.TRADED, taker)
         other = self.orders[maker]
         event["maker_order"] = maker
+        effect["terms_version"] = 1
         event["price"], event["quantity"] = price, quantity
         event["leaves"], event["maker_leaves"] = self._leaves(taker), self._leaves(maker)
         effect["trade"], effect["entry"] = self.trades, self.entries
@@ -151,6 +152,21 @@ class Tape:
         self.orders[order].quantity -= lots
         event, _ = self._row(EventKind.REDUCED, order)
         event["quantity"], event["leaves"] = self.orders[order].quantity, self._leaves(order)
+
+    def replace(self, order: int, quantity: int, price: int, reserved: int = 0) -> None:
+        """Give an order a new total and a new price."""
+        self.sequence += 1
+        self._move(EventKind.REPLACED, order, quantity, price)["subsidy"] = reserved
+
+    def trigger(self, order: int, price: int) -> None:
+        """Let a stop enter the book, by the last command, at what its protection price is by now."""
+        self._move(EventKind.TRIGGERED, order, self.orders[order].quantity, price)
+
+    def _move(self, kind: EventKind, order: int, quantity: int, price: int) -> np.ndarray:
+        self.orders[order].quantity = quantity
+        event, effect = self._row(kind, order)
+        event["price"], event["quantity"], event["leaves"] = price, quantity, self._leaves(order)
+        return effect
 
     def cancel(self, order: int) -> None:
         """Cancel what is open of an order."""
@@ -232,7 +248,7 @@ class Tape:
 def founding(tape: Tape) -> Happened:
     """Return what the venue begins with: three members, two models, a funded voucher, credits."""
     members = tuple(
-        MemberRow(1, number, name, f"{name}-group", SIZES[number], "330100", "firm")
+        MemberRow(1, number, name, f"{name}-group", SIZES[number], "330100", "firm", "")
         for number, name in NAMES.items()
     )
     instruments = tuple(
@@ -249,6 +265,8 @@ def founding(tape: Tape) -> Happened:
             tier="flagship",
             tick=100,
             list_price=120_000,
+            expires=None,
+            redeemed_as="",
             weight_input=1000,
             weight_cached=200,
             weight_output=4000,

@@ -6,8 +6,8 @@ from datetime import date
 
 from exchange.engine import Outcome
 from exchange.protocol.acts import BeginFixing, FixPrices, SetCollars, SetPhase
-from exchange.server.audit import unreconciled
 from matching.vocabulary import RejectReason
+from settlement.reconcile import Reconciler
 from settlement.report import settlement_report
 from settlement.store import Store, Watermark
 from tests.engine.market import Step, Venue
@@ -33,7 +33,8 @@ class SettledVenue(Venue):
 
 
 def balances(venue: SettledVenue) -> bool:
-    return settlement_report(venue.store).balanced and unreconciled(venue.engine, venue.store) == []
+    differences = Reconciler(venue.store).differences(venue.engine.core.ledger, venue.engine.programmes())
+    return [*settlement_report(venue.store).differences, *differences] == []
 
 
 def test_an_auction_is_settled_with_both_fees_and_the_subsidy():

@@ -65,6 +65,10 @@ def test_one_hao_is_a_difference():
         ("update base.members set size = 'large' where member = 'ann'", "members"),
         ("insert into base.phases (sequence) values (7)", "phases"),
         ("insert into base.fixings (sequence) values (7)", "fixings"),
+        ("insert into base.redemptions (sequence) values (7)", "redemptions"),
+        ("insert into base.obligations (issued) values (7)", "obligations"),
+        ("insert into base.terms (terms_version) values (7)", "terms"),
+        ("insert into base.busts (trade) values (7)", "busts"),
         ("update base.subsidy_legs set amount = amount - 1 where trade = 1", "subsidy_legs"),
     ],
 )

@@ -270,7 +270,9 @@ def test_a_firm_sees_its_own_rows_alone(service, name):
     assert found["member"].unique().to_pylist() == ["cat"]
 
 
-@pytest.mark.parametrize("name", ["bars_1m", "fixings", "instruments", "phases", "programmes", "watermark"])
+@pytest.mark.parametrize(
+    "name", ["bars_1m", "fixings", "instruments", "obligations", "phases", "programmes", "terms", "watermark"]
+)
 def test_everybody_sees_what_is_public(service, name):
     assert table(service.answer(f"from {name}", viewer="cat")) == table(service.answer(f"from {name}"))
 

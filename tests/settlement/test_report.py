@@ -24,7 +24,9 @@ def test_a_day_is_reported(store):
     assert report.fees == 1650 + 660 + 550 + 220 + 1100 + 440 + 272 + 109 + 320 + 128
     assert (report.subsidy, report.subsidised_trades) == (1_320_000, 2)
     assert report.budgets == (
-        BudgetLine(VOUCHER, 2026, 1, BUDGET, BUDGET - 1_320_000, 0, 1_320_000, 0, 2, 1_320_000, 1_320_000),
+        BudgetLine(
+            VOUCHER, 2026, 1, BUDGET, BUDGET - 1_320_000, 0, 1_320_000, 0, 2, 1_320_000, BUDGET, 1_320_000
+        ),
     )
     assert report.sizes == (SizeLine("small", 1, 2, 1_320_000),)
     owned = 3 * DEPOSIT - report.fees + report.subsidy
@@ -67,7 +69,7 @@ TAMPERINGS = {
         [f"programme {VOUCHER}: reserved is -1 hao, below 0"],
     ),
     "a leg too many": (
-        "insert into base.subsidy_legs values (9, 9, 0, 1, 7)",
+        "insert into base.subsidy_legs (trade, programme, member, amount) values (9, 0, 1, 7)",
         [
             f"programme {VOUCHER}: paid and vested are 1320000 hao, its subsidy legs sum to 1320007",
             f"programme {VOUCHER}: its postings sum to 1320000 hao, its subsidy legs to 1320007",

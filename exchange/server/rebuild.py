@@ -1,0 +1,135 @@
+"""The store of a venue that is stopped: brought to the journal's end, or made anew and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from exchange.server.folder import Folder
+from exchange.server.follower import Follower
+from exchange.server.journal import Frame, JournalTorn
+from exchange.server.settler import Settler, open_store, set_aside
+from settlement.compare import differences
+from settlement.report import settlement_report
+from settlement.store import Store, StoreDamaged
+
+Progress = Callable[[int], None]
+"""Told the last sequence of each frame that was folded."""
+
+
+class Rebuild:
+    """Folds a whole journal into a new store, and compares an older one at the older one's watermark.
+
+    `differences` says where they part, `told` what else is to be said.
+    """
+
+    def __init__(self, journal: Path, store: Store, old: Store | None) -> None:
+        self.settler = Settler(Follower(journal), store)
+        self.differences: list[str] = []
+        self.told: list[str] = []
+        self._journal = journal
+        self._old = old
+        self._is_compared = old is None or old.watermark.sequence == 0
+
+    def run(self, progress: Progress) -> None:
+        """Fold all of it. Raises `JournalDamaged` and `ReplayParted` with what came before them written."""
+
+        def heed(frame: Frame) -> None:
+            if self._old is not None and frame.last == self._old.watermark.sequence:
+                self.settler.flush()
+                self.differences += differences(self._old, self.settler.store)
+                self._is_compared = True
+            progress(frame.last)
+
+        try:
+            self.settler.settle_all(self._journal, heed)
+        except JournalTorn as torn:
+            self.told.append(_torn(torn))
+        finally:
+            if self._old is not None and not self._is_compared:
+                mark = self._old.watermark.sequence
+                self.differences.append(f"store: its watermark {mark} is the end of no frame of the journal")
+
+
+class Settled(NamedTuple):
+    """How a store stands. `differences` from the old store, and, if it was checked, from the ledger."""
+
+    commands: int
+    frames: int
+    differences: list[str]
+    told: list[str]
+
+
+def settle(folder: Folder, progress: Progress, *, is_anew: bool, is_checked: bool) -> Settled:
+    """Bring the store of a stopped venue to its journal's end; `is_anew`: make it anew, and swap it in.
+
+    Raises `StoreInUse` if the venue runs, `JournalDamaged` and `ReplayParted`; the old file then stays.
+    """
+    made = _anew(folder, progress) if is_anew else _caught_up(folder, progress)
+    settler, store = made.settler, made.settler.store
+    found = list(made.differences)
+    if is_checked:
+        found += settlement_report(store).differences
+        found += settler.unreconciled()
+    mark = store.watermark
+    store.close()
+    if is_anew:
+        _swap(folder.settlement, made)
+    folder.write_watermark("settlement", mark.sequence)
+    return Settled(mark.sequence, mark.frames, found, made.told)
+
+
+def _caught_up(folder: Folder, progress: Progress) -> Rebuild:
+    """Write to the store that lies there what it does not have yet; one that is damaged begins anew."""
+    store, told = open_store(folder.settlement)
+    made = Rebuild(folder.journal, store, None)
+    try:
+        made.run(progress)
+    except BaseException:
+        store.close()
+        raise
+    made.told += [told] if told else []
+    return made
+
+
+def _anew(folder: Folder, progress: Progress) -> Rebuild:
+    """Fold the whole journal into a file beside the store that lies there, if one does."""
+    told = ""
+    old: Store | None = None
+    if folder.settlement.exists():
+        try:
+            old = Store.open(folder.settlement)
+        except StoreDamaged as damage:
+            told = f"{damage}; set aside as {set_aside(folder.settlement, 'damaged').name}"
+    path = _beside(folder.settlement)
+    path.unlink(missing_ok=True)  # what a rebuild that was interrupted has left
+    path.with_name(path.name + ".wal").unlink(missing_ok=True)
+    made = Rebuild(folder.journal, Store.open(path), old)
+    try:
+        made.run(progress)
+    except BaseException:
+        made.settler.store.close()
+        raise
+    finally:
+        if old is not None:
+            old.close()
+    made.told += [told] if told else []
+    return made
+
+
+def _swap(path: Path, made: Rebuild) -> None:
+    """Put the new store in the old one's place; one that differed is kept, for somebody will ask why."""
+    if path.exists() and made.differences:
+        aside = set_aside(path, "differed")
+        made.told.append(f"the old store differed and is kept as {aside.name}")
+    path.with_name(path.name + ".wal").unlink(missing_ok=True)
+    _beside(path).rename(path)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".anew")
+
+
+def _torn(torn: JournalTorn) -> str:
+    return f"the journal ends in a frame that is not whole yet: {torn}"
