@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     )
     from exchange.client.link import Options
     from exchange.client.money import yuan
+    from exchange.client.subsidy import Preview
     from exchange.client.sync import SyncExchange, connect_sync
     from exchange.client.tables import Table
     from exchange.client.tickets import Instrument, OrderTicket
     from exchange.profiles import Endpoints, Profile, load_profile, write_profile
-    from matching.vocabulary import OrderState, Side, TimeInForce
+    from matching.vocabulary import OrderState, OrderType, Side, TimeInForce
 
 __all__ = [
     "AccessDenied",
@@ -46,7 +47,9 @@ __all__ = [
     "OrderRejected",
     "OrderState",
     "OrderTicket",
+    "OrderType",
     "OutcomeUnknown",
+    "Preview",
     "Profile",
     "ProfileError",
     "ProtocolBroken",
@@ -67,11 +70,12 @@ _HOMES = {
     "exchange.client.answers": ("Account", "Fill", "Order"),
     "exchange.client.link": ("Options",),
     "exchange.client.money": ("yuan",),
+    "exchange.client.subsidy": ("Preview",),
     "exchange.client.sync": ("SyncExchange", "connect_sync"),
     "exchange.client.tables": ("Table",),
     "exchange.client.tickets": ("Instrument", "OrderTicket"),
     "exchange.profiles": ("Endpoints", "Profile", "load_profile", "write_profile"),
-    "matching.vocabulary": ("OrderState", "Side", "TimeInForce"),
+    "matching.vocabulary": ("OrderState", "OrderType", "Side", "TimeInForce"),
 }
 """Where the public names stand; what is not named here is an error of the client's."""
 

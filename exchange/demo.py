@@ -10,14 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import click
 import msgspec
 import zmq
 
 from exchange.client.answers import Order
-from exchange.client.errors import ConnectionLost, ExchangeError, OutcomeUnknown, Timeout
+from exchange.client.errors import (
+    BadInput,
+    ConnectionLost,
+    ExchangeError,
+    OrderRejected,
+    OutcomeUnknown,
+    RequestRefused,
+    Timeout,
+)
 from exchange.client.money import yuan
 from exchange.client.sync import SyncExchange as Client
 from exchange.client.sync import connect_sync
@@ -56,10 +64,24 @@ RECOVERED_SECONDS_MAX = 60.0
 AnswerT = TypeVar("AnswerT")
 
 
+_REDEEMED = """
+select count(*), coalesce(sum(lots), 0), coalesce(sum(vested), 0) from redemptions where state = 'confirmed'
+"""
+
+
+class Redeemed(NamedTuple):
+    """How many redemptions were confirmed, of how many lots, and what programmes vested by them, in hao."""
+
+    redemptions: int
+    lots: int
+    vested: int
+
+
 class Result(msgspec.Struct, frozen=True):
     """What a demo's market did, and whether its books balance. Money in hao."""
 
     report: Report
+    redeemed: Redeemed
     verdict: Verdict
     models: int
     agents: int
@@ -87,6 +109,9 @@ class Result(msgspec.Struct, frozen=True):
             "trades": self.report.trades,
             "subsidised_trades": self.report.subsidised_trades,
             "subsidy_hao": self.report.subsidy,
+            "redemptions": self.redeemed.redemptions,
+            "redeemed_lots": self.redeemed.lots,
+            "vested_hao": self.redeemed.vested,
             "turnover_hao": self.report.turnover,
             "fees_hao": self.report.fees,
             "commands": self.verdict.commands,
@@ -115,6 +140,9 @@ class ClientDesk:
                 wish.price,
                 wish.programme,
                 wish.time_in_force,
+                type=wish.type,
+                stop_price=wish.stop_price,
+                display_quantity=wish.display_quantity,
             )
             for wish in wishes
         ]
@@ -134,6 +162,38 @@ class ClientDesk:
         if orders:
             client = self._clients[member]
             insisted(lambda: client.cancel_all(orders))
+
+    def replace(self, member: str, order: int, price: int, quantity: int) -> Placed:
+        """Replace an order of one member; one that has ended is refused, which is no matter here."""
+        client = self._clients[member]
+        try:
+            now = insisted(lambda: client.replace(order, price=price, quantity=quantity))
+        except (OrderRejected, BadInput):
+            return Placed(0, 0, 0)
+        return Placed(now.id, now.filled, now.leaves)
+
+    def redeem(self, firm: str, instrument: int, lots: int, reference: str) -> int:
+        """Redeem credits of a firm; return the redemption's number, 0 if it was refused."""
+        client, symbol = self._clients[firm], self._symbols[instrument]
+        return _permitted(lambda: client.redeem(symbol, lots, reference))
+
+    def deliver(self, provider: str, redemption: int) -> None:
+        """Confirm that a redemption was delivered."""
+        client = self._clients[provider]
+        _permitted(lambda: client.deliver(redemption))
+
+    def accept(self, firm: str, redemption: int) -> None:
+        """Accept an agent's delivered task."""
+        client = self._clients[firm]
+        _permitted(lambda: client.accept(redemption))
+
+
+def _permitted(act: Callable[[], int]) -> int:
+    """Have an act done; return 0 if it was refused, perhaps because it was done before it was insisted on."""
+    try:
+        return insisted(act)
+    except RequestRefused:
+        return 0
 
 
 def insisted(call: Callable[[], AnswerT]) -> AnswerT:
@@ -263,7 +323,7 @@ def _trade(folder: Folder, supervisor: Supervisor | None, seconds: int, seed: in
 
 def _note_budget(screen: Screen, watcher: Client) -> None:
     for row in insisted(watcher.status).programmes[:1]:
-        screen.budget, screen.uncommitted, screen.paid = row.budget, row.uncommitted, row.paid
+        screen.budget, screen.uncommitted, screen.paid = row.budget, row.uncommitted, row.paid + row.vested
 
 
 @contextmanager
@@ -306,11 +366,13 @@ def _settled(folder: Folder) -> Result:
     """Read the report off the store, and prove the store by the journal."""
     store = Store.open(folder.settlement)
     report = settlement_report(store)
+    redeemed = Redeemed(*map(int, store.cursor().execute(_REDEEMED).fetchall()[0]))
     store.close()
     catalogue = standard_catalogue()
     kinds = [instrument.kind for instrument in catalogue]
     return Result(
         report=report,
+        redeemed=redeemed,
         verdict=verify(folder),
         models=kinds.count("model"),
         agents=kinds.count("agent"),
@@ -329,8 +391,13 @@ def print_result(result: Result) -> None:
         f"  fees {yuan(report.fees)} yuan, subsidy {yuan(report.subsidy)} yuan "
         f"on {report.subsidised_trades:,} trades"
     )
+    redeemed = result.redeemed
+    click.echo(
+        f"  {redeemed.redemptions:,} redemptions of {redeemed.lots:,} lots, by which {yuan(redeemed.vested)} "
+        "yuan of the subsidy are vested"
+    )
     for budget in report.budgets:
-        click.echo(f"    programme {budget.programme:18} {yuan(budget.paid):>18} yuan")
+        click.echo(f"    programme {budget.programme:18} {yuan(budget.paid + budget.vested):>18} yuan")
     for size in report.sizes:
         click.echo(f"    firm size {size.size:18} {yuan(size.subsidy):>18} yuan")
     click.echo("Proofs")

@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -14,7 +15,16 @@ from typing import get_args
 import click
 import msgspec
 
-from exchange import calendar, config, fixing, market_decisions
+from exchange import (
+    calendar,
+    config,
+    fixing,
+    market_decisions,
+    memory,
+    money_decisions,
+    standing,
+    usage_decisions,
+)
 from exchange.cli import bourse
 from exchange.protocol import acts, messages
 from exchange.protocol.reasons import MEANINGS
@@ -22,11 +32,27 @@ from exchange.protocol.records import COMMAND_FIELDS, REPORT_FIELDS, Field, Inst
 from matching import vocabulary
 from matching.permissions import FOLLOWS, TAKEN, Ask, forbidden
 from matching.vocabulary import Phase
+from settlement import layout, terms
 from settlement.store import Store, describe
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 STORIES = FOLDER.parents[1] / "tests" / "matching" / "stories"
 MADE = "<!-- Made by `make docs` from the code; edit that instead. -->\n"
+
+LIMITED = (
+    config,
+    vocabulary,
+    messages,
+    market_decisions,
+    money_decisions,
+    calendar,
+    fixing,
+    memory,
+    standing,
+    usage_decisions,
+    layout,
+)
+"""The modules whose numbers are limits and settings."""
 
 _TYPES = {
     "B": "uint8",
@@ -45,6 +71,7 @@ def pages() -> dict[str, str]:
         "records.md": records_page(),
         "reject-reasons.md": reasons_page(),
         "tables.md": tables_page(),
+        "terms.md": terms_page(),
         "limits.md": limits_page(),
         "phases.md": phases_page(),
         "stories.md": stories_page(),
@@ -152,6 +179,17 @@ def reasons_page() -> str:
     return "\n".join([MADE, "# Reject reasons\n", table(("code", "reason", "field", "remedy"), rows)])
 
 
+def terms_page() -> str:
+    """Return what a programme's terms are, field by field, and a file of them."""
+    example = files("exchange.programmes").joinpath("hz-voucher.toml").read_text("utf-8")
+    parts = [MADE, "# Terms of a programme\n", "[The rules](../manual/money.md) say what each does.\n"]
+    for kind in (terms.ProgrammeTerms, terms.Rate):
+        parts += [f"## {kind.__name__}\n", inspect.getdoc(kind) or "", ""]
+        parts.append(table(("field", "type", "default"), map(_field_row, msgspec.structs.fields(kind))))
+    parts.append(f"## A file\n\n```toml\n{example}```\n")
+    return "\n".join(parts)
+
+
 def tables_page() -> str:
     """Return every table and view that analysts may ask, column by column."""
     store = Store.open(None)
@@ -168,7 +206,7 @@ def limits_page() -> str:
     """Return every limit and setting with its reason."""
     rows = [
         (f"`{name}`", value, reason)
-        for module in (config, vocabulary, messages, market_decisions, calendar, fixing)
+        for module in LIMITED
         for name, value, reason in constants(module.__file__ or "")
         if isinstance(getattr(module, name), int | float)
     ]

@@ -11,7 +11,8 @@ from exchange.state import Core
 from matching.extras import open_lots
 from matching.kernel import kernel
 from matching.layout import Row
-from matching.vocabulary import CommandKind, EventKind, OrderState, Phase, RejectReason, Side
+from matching.stops import waits_at
+from matching.vocabulary import NO_SLOT, CommandKind, EventKind, OrderState, Phase, RejectReason, Side
 
 
 @kernel
@@ -108,7 +109,7 @@ def refusals(commands: np.ndarray, faults: np.ndarray, details: np.ndarray) -> n
     reports = np.zeros(len(commands), REPORT)
     for name in ("side", "type", "time_in_force", "instrument", "programme", "client_id"):
         reports[name] = commands[name]
-    about_orders = np.isin(commands["kind"], (CommandKind.CANCEL, CommandKind.REDUCE))
+    about_orders = np.isin(commands["kind"], (CommandKind.CANCEL, CommandKind.REDUCE, CommandKind.REPLACE))
     reports["order"] = np.where(about_orders, commands["order"], 0)
     reports["price"] = commands["price"]
     reports["quantity"] = commands["quantity"]
@@ -134,7 +135,7 @@ def write_open_orders(core: Core, member: int, reports: np.ndarray) -> int:
             report.type = stake.type
             report.time_in_force = order.time_in_force
             report.instrument = order.instrument
-            report.programme = stake.programme
+            report.programme = NO_SLOT
             report.sequence = order.id
             report.order = order.id
             report.price = stake.price
@@ -142,9 +143,13 @@ def write_open_orders(core: Core, member: int, reports: np.ndarray) -> int:
             report.leaves = open_lots(core.book, slot)
             report.filled = stake.filled
             report.gross = stake.maker_gross + stake.taker_gross
-            report.paid = stake.paid
             report.fee = stake.fees
-            report.subsidy = stake.reserved
+            report.detail = waits_at(core.book, slot)
+            if stake.parcel != NO_SLOT:
+                parcel = core.ledger.parcels[stake.parcel]
+                report.programme = parcel.programme
+                report.paid = parcel.earned
+                report.subsidy = parcel.reserved
             for word in range(3):
                 report.client_id[word] = stake.client_id[word]
             count += 1

@@ -94,7 +94,8 @@ TRADE_PRINT_FIELDS: tuple[Field, ...] = (
     ("taker_side", "B"),
     ("unused", "7x"),
 )
-"""One trade, 40 bytes. `trade` rises over all runs; `sequence` is that of the taker's command."""
+"""One trade, 40 bytes. `trade` rises over all runs; `sequence` is that of the taker's command. A trade that
+is busted later is not told of again: the feed tells what happened when it did, history what holds."""
 
 STATUS_CHANGE_FIELDS: tuple[Field, ...] = (
     ("reference", "q"),

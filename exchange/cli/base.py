@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from exchange.client.errors import ConnectionLost, ExchangeError, OutcomeUnknown
+from exchange.client.money import yuan
 from exchange.client.sync import SyncExchange as Client
 from exchange.client.sync import connect_sync
 from exchange.profiles import load_profile
+from exchange.protocol.acts import Act
 
 EXIT_REFUSED = 3
 EXIT_DAMAGED = 4
@@ -23,6 +27,8 @@ EXIT_UNREACHABLE = 5
 
 PIPE_COLUMNS = 160
 """How wide tables are printed where there is no terminal to ask."""
+
+_NUMBER = re.compile(r"-?\d[\d,]*(\.\d+)?( %)?", re.ASCII)
 
 EPILOG = """
 \b
@@ -56,18 +62,19 @@ def main() -> None:
         sys.stderr.close()
 
 
-def fail(message: str, code: int) -> None:
+def fail(message: str, code: int) -> NoReturn:
     """Say what went wrong on standard error, and leave."""
     click.echo(f"bourse: {message}", err=True)
     sys.exit(code)
 
 
-def with_profile(default: str) -> Callable[[Command], Command]:
-    """Add the option that names the profile to connect with."""
+def with_profile(default: str | None = None) -> Callable[[Command], Command]:
+    """Add the option that names the profile to connect with; without a default it must be named."""
     return click.option(
         "--as",
         "profile",
         default=default,
+        required=default is None,
         show_default=True,
         envvar="BOURSE_PROFILE",
         help="Profile to connect with: a name below BOURSE_VENUE/keys, or a file.",
@@ -77,6 +84,25 @@ def with_profile(default: str) -> Callable[[Command], Command]:
 def with_json(command: Command) -> Command:
     """Add the option that asks for one JSON object instead of text."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def read_why(_context: click.Context, _parameter: click.Parameter, why: str) -> str:
+    """Return the reason; a blank one is none."""
+    if not why.strip():
+        raise click.BadParameter("it is blank; say why, for the journal to keep")
+    return why
+
+
+with_why = click.option(
+    "--why", required=True, callback=read_why, help="The reason, for the journal to keep."
+)
+
+
+def why_else(default: str) -> Callable[[Command], Command]:
+    """Add the option for a reason, where the command says enough without one."""
+    return click.option(
+        "--why", default=default, show_default=True, callback=read_why, help="The reason, for the journal."
+    )
 
 
 def connected(profile: str) -> Client:
@@ -89,20 +115,59 @@ def print_json(value: dict[str, object]) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
+def print_done(told: str, sequence: int, *, as_json: bool, **facts: object) -> None:
+    """Print that an act was done: in words, or its sequence and more facts of it as one JSON object."""
+    if as_json:
+        print_json({"sequence": sequence, **facts})
+    else:
+        click.echo(f"{told} under sequence {sequence}")
+
+
+def act_as(profile: str, act: Act, why: str, told: str, *, as_json: bool) -> None:
+    """Have an act done that names nothing the venue lists, and print that it was."""
+    with connected(profile) as exchange:
+        print_done(told, exchange.act(act, why), as_json=as_json)
+
+
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; numbers stand right."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    """Print a table below its title; numbers stand right, and what members wrote is printed as it is."""
+    table = Table(header_style="bold")
     body = [[str(cell) for cell in row] for row in rows]
     for at, column in enumerate(columns):
-        is_number = bool(body) and all(_is_number(row[at]) for row in body)
-        table.add_column(column, justify="right" if is_number else "left")
+        cells = list(filter(None, (row[at] for row in body)))
+        is_number = bool(cells) and all(map(_NUMBER.fullmatch, cells))
+        table.add_column(Text(column), justify="right" if is_number else "left", overflow="fold")
     for row in body:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
+        table.add_row(*map(Text, row))
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    console.print(Text(title, style="italic"), soft_wrap=True)
+    console.print(table)
 
 
-def _is_number(text: str) -> bool:
-    return text.replace(",", "").replace(".", "").replace("-", "").replace("%", "").isdigit()
+def grouped(hao: int) -> str:
+    """Return an amount of hao as yuan, its digits in groups of three.
+
+    >>> grouped(25_000_000_001), grouped(-12_345_000)
+    ('2,500,000.0001', '-1,234.50')
+    """
+    whole, point, decimals = yuan(hao).partition(".")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    return f"{sign}{int(digits):,}{point}{decimals}"
+
+
+def read_reference(_context: click.Context, _parameter: click.Parameter, reference: str) -> str:
+    """Return a member's own reference; one that the venue could not keep is wrong usage."""
+    if not (reference.strip() and reference.isascii() and reference.isprintable()):
+        message = f"{reference!r}: give some ASCII characters, as you name it in your own books"
+        raise click.BadParameter(message)
+    return reference
+
+
+def with_reference(what: str) -> Callable[[Command], Command]:
+    """Add the option for a member's own reference of a movement."""
+    return click.option(
+        "--reference", required=True, callback=read_reference, help=f"Your own; sent twice, it is one {what}."
+    )
 
 
 def venue_folder(argument: str | None) -> Path:

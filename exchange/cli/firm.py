@@ -1,4 +1,4 @@
-"""What a firm does: look at its account, place and cancel orders, see its fills."""
+"""What a firm does in the market: place, replace and cancel orders, see them and their fills."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from exchange.cli.base import bourse, connected, print_json, print_table, with_j
 from exchange.client.answers import Order
 from exchange.client.money import yuan
 from exchange.client.tickets import Wishes
-from matching.vocabulary import SelfTrade, TimeInForce
+from matching.vocabulary import OrderType, SelfTrade, TimeInForce
 
 ORDER_COLUMNS = (
     "order",
     "client id",
     "instrument",
     "side",
+    "type",
     "price",
+    "stop price",
     "quantity",
     "filled",
     "leaves",
@@ -34,7 +36,9 @@ def order_row(order: Order) -> tuple[object, ...]:
         order.client_id,
         order.instrument,
         order.side.name.lower(),
+        order.type.name.lower(),
         yuan(order.price),
+        yuan(order.stop_price) if order.stop_price else "",
         order.quantity,
         order.filled,
         order.leaves,
@@ -50,7 +54,9 @@ def order_facts(order: Order) -> dict[str, object]:
         "client_id": order.client_id,
         "instrument": order.instrument,
         "side": order.side.name.lower(),
+        "type": order.type.name.lower(),
         "price": order.price,
+        "stop_price": order.stop_price,
         "quantity": order.quantity,
         "filled": order.filled,
         "leaves": order.leaves,
@@ -65,7 +71,8 @@ def show_order(order: Order, *, as_json: bool) -> None:
     if as_json:
         print_json(order_facts(order))
     else:
-        print_table("order", ORDER_COLUMNS, [order_row(order)])
+        facts = zip(ORDER_COLUMNS, order_row(order), strict=True)
+        print_table(f"order {order.id}", ("what", "now"), [fact for fact in facts if fact[1] != ""])
 
 
 def show_orders(state: str, orders: Sequence[Order], *, as_json: bool) -> None:
@@ -74,48 +81,6 @@ def show_orders(state: str, orders: Sequence[Order], *, as_json: bool) -> None:
         print_json({"orders": [order_facts(order) for order in orders]})
     else:
         print_table(f"{len(orders)} {state} orders", ORDER_COLUMNS, map(order_row, orders))
-
-
-@bourse.command(epilog="Example: bourse account --as sandbox")
-@with_profile("sandbox")
-@with_json
-def account(profile: str, *, as_json: bool) -> None:
-    """Show money, credits, and what programmes still pay."""
-    with connected(profile) as exchange:
-        owned = exchange.account()
-    if as_json:
-        print_json(
-            {
-                "member": exchange.member,
-                "sequence": owned.sequence,
-                "money": {"available": owned.money.available, "held": owned.money.held},
-                "credits": {
-                    symbol: {
-                        "available": credit.available,
-                        "held": credit.held,
-                        "restricted": credit.restricted,
-                    }
-                    for symbol, credit in owned.credits.items()
-                },
-                "programmes": [
-                    {"programme": left.code, "cap_left": left.cap_left, "uncommitted": left.uncommitted}
-                    for left in owned.programmes
-                ],
-            }
-        )
-        return
-    rows: list[tuple[object, ...]] = [
-        ("money (yuan)", yuan(owned.money.available), yuan(owned.money.held), "")
-    ]
-    rows += [
-        (symbol, credit.available, credit.held, credit.restricted) for symbol, credit in owned.credits.items()
-    ]
-    print_table(f"{exchange.member}", ("asset", "available", "held", "restricted"), rows)
-    print_table(
-        "programmes (yuan)",
-        ("programme", "cap left", "budget left"),
-        [(left.code, yuan(left.cap_left), yuan(left.uncommitted)) for left in owned.programmes],
-    )
 
 
 @bourse.command(epilog="Example: bourse instruments --kind model --match qwen")
@@ -172,7 +137,16 @@ def instruments(profile: str, kind: str | None, text: str, *, as_json: bool) -> 
 @click.argument("side", type=click.Choice(["buy", "sell"]))
 @click.argument("instrument")
 @click.argument("quantity", type=int)
-@click.argument("price")
+@click.argument("price", required=False)
+@click.option(
+    "--type",
+    type=click.Choice([word.name.lower() for word in OrderType]),
+    default="limit",
+    show_default=True,
+    help="How it finds its price.",
+)
+@click.option("--stop-price", metavar="YUAN", help="Of a stop: the price at which it begins to trade.")
+@click.option("--trail", metavar="YUAN", help="Of a trailing stop: how far it follows behind the last price.")
 @click.option("--programme", help="Programme that is to pay its part of a buy.")
 @click.option(
     "--time-in-force",
@@ -202,7 +176,7 @@ def place(
     side: str,
     instrument: str,
     quantity: int,
-    price: str,
+    price: str | None,
     programme: str | None,
     client_id: str | None,
     profile: str,
@@ -210,7 +184,11 @@ def place(
     as_json: bool,
     **wishes: Unpack[Wishes],
 ) -> None:
-    """Place a limit order: QUANTITY in lots, PRICE in yuan a lot."""
+    """Place an order: QUANTITY in lots, PRICE in yuan a lot.
+
+    PRICE is a limit. Of a market, a stop or a trailing stop order it is the worst price that it may trade
+    at; without one the venue finds it from the collar.
+    """
     with connected(profile) as exchange:
         traded = exchange.instruments[instrument]
         make = traded.buy if side == "buy" else traded.sell
@@ -250,6 +228,33 @@ def reduce(order: int, quantity: int, profile: str, *, as_json: bool) -> None:
     """Take QUANTITY lots off one of your open orders, which keeps its place."""
     with connected(profile) as exchange:
         show_order(exchange.reduce(order, quantity), as_json=as_json)
+
+
+@bourse.command(epilog="Example: bourse replace 20417 --price 12.40 --quantity 300")
+@click.argument("order", type=int)
+@click.option("--price", metavar="YUAN", help="The new limit, or worst price; without it, as it is.")
+@click.option("--quantity", type=int, help="The new total in lots, what is filled among it.")
+@click.option("--stop-price", metavar="YUAN", help="Of a parked stop: where it waits from now on.")
+@with_profile("sandbox")
+@with_json
+def replace(
+    order: int,
+    price: str | None,
+    quantity: int | None,
+    stop_price: str | None,
+    profile: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Give one of your open orders another price or total, in one act.
+
+    It keeps its place if its price stays and its total does not grow.
+    """
+    if price is None and quantity is None and stop_price is None:
+        raise click.UsageError("give --price, --quantity or --stop-price")
+    with connected(profile) as exchange:
+        replaced = exchange.replace(order, price=price, quantity=quantity, stop_price=stop_price)
+        show_order(replaced, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse orders --as sandbox")

@@ -12,7 +12,16 @@ import click
 import msgspec
 
 from exchange.calendar import SECOND_NS, Calendar, Step, read_calendar
-from exchange.cli.base import bourse, connected, fail, print_json, print_table, with_json, with_profile
+from exchange.cli.base import (
+    bourse,
+    connected,
+    fail,
+    print_json,
+    print_table,
+    with_json,
+    with_profile,
+    with_why,
+)
 from exchange.client.money import hao_of
 from exchange.client.sync import SyncExchange as Client
 from exchange.instruments import Kind, State
@@ -27,16 +36,6 @@ STEPS_SHOWN = 8
 CALENDAR_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def read_why(_context: click.Context, _parameter: click.Parameter, why: str) -> str:
-    """Return the reason; a blank one is none."""
-    if not why.strip():
-        raise click.BadParameter("it is blank; say why, for the journal to keep")
-    return why
-
-
-with_why = click.option(
-    "--why", required=True, callback=read_why, help="The reason, for the journal to keep."
-)
 PER_MILLE = click.IntRange(0, 1_000)
 
 

@@ -12,8 +12,8 @@ import msgspec
 
 from exchange.client.errors import OrderRejected, UnknownName
 from exchange.protocol.messages import Account as AccountAnswer
-from exchange.protocol.messages import Balance, ListedProgramme, ProgrammeLeft
-from matching.vocabulary import OrderState, Side, TimeInForce
+from exchange.protocol.messages import Balance, ListedProgramme, Obligation, ProgrammeLeft
+from matching.vocabulary import OrderState, OrderType, Side, TimeInForce
 
 Outcome: TypeAlias = "Order | OrderRejected"
 """What became of one order of a batch: a refusal is a value there."""
@@ -22,11 +22,13 @@ Outcome: TypeAlias = "Order | OrderRejected"
 class Order(msgspec.Struct, frozen=True, gc=False):
     """An order as the venue told it. Money in hao, quantities in lots, `time` in ns since 1970 (UTC).
 
-    `price` is the limit. `gross` is what its trades amount to, `fees` what they were charged,
-    `subsidy` what its programme has paid; `reserved` is what the programme keeps for it, exact when
-    it was accepted or listed, after that at most what is left. All as of `sequence`, the journal's
-    number of the command that the order was last told of with. `known` tells that the client id had
-    been used before: nothing was done again.
+    `price` is the limit, or of an order without one the worst price that it may trade at. `gross` is
+    what its trades amount to, `fees` what they were charged, `subsidy` what its programme's part comes to,
+    paid at its trades or as its credits are redeemed; `reserved` is what the programme keeps for it, exact
+    when it was accepted, replaced or listed, after that at most what is left. `stop_price` is where a stop
+    waits, as it was told last (a trailing one moves on by itself); 0 for one that is triggered, and for
+    all other orders. All as of `sequence`, the journal's number of the command that the order was last told
+    of with. `known` tells that the client id had been used before: nothing was done again.
     """
 
     id: int
@@ -47,6 +49,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     sequence: int
     time: int
     known: bool = False
+    type: OrderType = OrderType.LIMIT
+    stop_price: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -91,13 +95,16 @@ class Credits(dict[str, Balance]):
 class Account(msgspec.Struct, frozen=True):
     """A member's balances as of `sequence`: money in hao, credits in lots.
 
-    `programmes` tells what each programme still pays for the member's group.
+    `programmes` tells what each programme still pays for the member's group, `debt` what the member owes
+    to programmes, and `obligations` what it owes itself, as a provider, to those who redeem.
     """
 
     sequence: int
     money: Balance
     credits: Credits
     programmes: tuple[ProgrammeLeft, ...]
+    debt: int = 0
+    obligations: tuple[Obligation, ...] = ()
 
 
 def account_of(answer: AccountAnswer, symbols: Mapping[str, object]) -> Account:
@@ -107,6 +114,8 @@ def account_of(answer: AccountAnswer, symbols: Mapping[str, object]) -> Account:
         money=answer.money,
         credits=Credits(answer.credits, symbols),
         programmes=answer.programmes,
+        debt=answer.debt,
+        obligations=answer.obligations,
     )
 
 

@@ -13,7 +13,7 @@ from exchange.client.fillbook import FillBook
 from exchange.client.refusals import rejection_of
 from exchange.protocol.messages import Orders, Welcome
 from exchange.protocol.records import REPORT_STRUCT, Report
-from matching.vocabulary import EventKind, OrderState, Side, TimeInForce
+from matching.vocabulary import EventKind, OrderState, OrderType, Side, TimeInForce
 
 ENDED_KEPT_MAX = 65_536
 """How many ended orders a session remembers, the latest; open ones are all remembered."""
@@ -21,6 +21,10 @@ ENDED_KEPT_MAX = 65_536
 _STATES = tuple(OrderState)
 _SIDES = tuple(Side)
 _LASTING = {int(word): word for word in TimeInForce}
+_TYPES = {int(word): word for word in OrderType}
+
+_STOP_TOLD = (EventKind.ACCEPTED, EventKind.REPLACED, EventKind.KNOWN)
+"""The reports whose `detail` is the price at which a stop waits."""
 
 
 class Blotter:
@@ -78,6 +82,10 @@ class Blotter:
                 return self._end(report)
             case EventKind.REDUCED:
                 return self._reduce(report)
+            case EventKind.REPLACED:
+                return self._replace(report)
+            case EventKind.TRIGGERED:
+                return self._trigger(report)
             case EventKind.KNOWN if report.order:
                 return self._recall(report)
             case _:
@@ -140,6 +148,8 @@ class Blotter:
             report.sequence,
             report.time,
             report.kind == EventKind.KNOWN,
+            _TYPES.get(report.type, OrderType.LIMIT),
+            report.detail if report.kind in _STOP_TOLD else 0,
         )
         return self._keep(order)
 
@@ -163,7 +173,8 @@ class Blotter:
         before = self.orders.get(report.order)
         if before is None or report.filled <= before.filled:
             return before  # placed elsewhere; or told already, in a list or in an answer to its id
-        reserved = before.reserved - report.subsidy if report.leaves else 0
+        # What the order has earned grows, whether it is paid at the trade or later, out of what is reserved.
+        reserved = before.reserved - (report.paid - before.subsidy) if report.leaves else 0
         total = report.filled + report.leaves
         return self._update(before, report, total, before.fees + report.fee, max(0, reserved))
 
@@ -180,14 +191,28 @@ class Blotter:
             return self._state(report, report.price, report.fee, 0)
         return self._update(before, report, report.quantity, before.fees, before.reserved)
 
+    def _replace(self, report: Report) -> Order:
+        before = self.orders.get(report.order)
+        if before is None:
+            return self._state(report, report.price, report.fee, report.subsidy)
+        order = self._update(before, report, report.quantity, before.fees, report.subsidy)
+        return self._keep(msgspec.structs.replace(order, price=report.price, stop_price=report.detail))
+
+    def _trigger(self, report: Report) -> Order:
+        before = self.orders.get(report.order)
+        if before is None:
+            return self._state(report, report.price, report.fee, report.subsidy)
+        order = self._update(before, report, before.quantity, before.fees, before.reserved)
+        return self._keep(msgspec.structs.replace(order, price=report.price, stop_price=0))
+
     def _recall(self, report: Report) -> Order:
         """Take in the state of an order whose client id was sent again."""
         before = self.orders.get(report.order)
         if before is None:
             return self._state(report, report.price, report.fee, report.subsidy)
-        reserved = before.reserved if report.leaves else 0
-        order = self._update(before, report, report.quantity, max(before.fees, report.fee), reserved)
-        return self._keep(msgspec.structs.replace(order, known=True))
+        order = self._update(before, report, report.quantity, max(before.fees, report.fee), report.subsidy)
+        waits_at = report.detail if report.leaves else order.stop_price
+        return self._keep(msgspec.structs.replace(order, known=True, price=report.price, stop_price=waits_at))
 
     def _update(self, before: Order, report: Report, quantity: int, fees: int, reserved: int) -> Order:
         """Make the order's next state: its totals, and what they leave, are the report's."""
@@ -210,6 +235,8 @@ class Blotter:
             report.sequence,
             report.time,
             before.known,
+            before.type,
+            before.stop_price,
         )
         return self._keep(order)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from exchange.client.answers import Outcome
 from exchange.client.errors import ConnectionLost, ExchangeError, OutcomeUnknown, RequestRefused
-from exchange.client.requests import Cancels, MassCancel, NewOrders, Reduction
+from exchange.client.requests import Cancels, MassCancel, NewOrders, Reduction, Replacement
 
 
 def doubt_orders(
@@ -69,6 +69,20 @@ def doubt_reduction(said: Reduction, error: ExchangeError) -> ExchangeError | No
         field="order",
         value=said.names[0],
         remedy="see its quantity by ex.orders() before reducing again: it is never said twice by itself",
+    )
+
+
+def doubt_replacement(said: Replacement, error: ExchangeError) -> ExchangeError | None:
+    """Return what to raise where a replace has no answer; None where `error` itself says all."""
+    if not said.handed:
+        return None if isinstance(error, ConnectionLost) else _unsent(error)
+    if isinstance(error, RequestRefused):
+        return None
+    return OutcomeUnknown(
+        f"it is not known whether the order was replaced ({error.problem})",
+        field="order",
+        value=said.names[0],
+        remedy="replace it again by the same price and quantity, which comes to the same",
     )
 
 

@@ -10,7 +10,7 @@ from exchange.client.errors import BadInput
 from exchange.client.tickets import OrderTicket
 from exchange.protocol.messages import COMMANDS
 from exchange.protocol.records import COMMAND_STRUCT, Command, Instruction
-from matching.vocabulary import NO_SLOT, CommandKind, OrderType
+from matching.vocabulary import NO_SLOT, CommandKind
 
 NEVER_NS = 0
 """A time of sending so old that the venue takes no order of it: it only answers what it knows of its
@@ -52,7 +52,7 @@ def _new_order(
     return Command(
         kind=CommandKind.NEW,
         side=ticket.side,
-        type=OrderType.LIMIT,
+        type=ticket.type,
         time_in_force=ticket.time_in_force,
         instrument=instrument,
         client_id=client_id,
@@ -63,6 +63,8 @@ def _new_order(
         self_trade=ticket.self_trade,
         display_quantity=ticket.display_quantity,
         minimum_quantity=ticket.minimum_quantity,
+        stop_price=ticket.stop_price,
+        trail=ticket.trail,
         expires_at=ticket.expires_at,
         sent_at=sent_at,
     )
@@ -76,6 +78,19 @@ def cancels(order_ids: Iterable[int], sent_at: int) -> bytes:
 def reduction(order_id: int, quantity: int, sent_at: int) -> bytes:
     """Return one frame that takes lots off an order. Raises `BadInput` for what no record can hold."""
     command = Command(kind=CommandKind.REDUCE, order=order_id, quantity=quantity, sent_at=sent_at)
+    return _frame((command,))
+
+
+def replacement(order_id: int, price: int, quantity: int, stop_price: int, sent_at: int) -> bytes:
+    """Return one frame that gives an order a new price, total and stop price; a price of 0 is kept."""
+    command = Command(
+        kind=CommandKind.REPLACE,
+        order=order_id,
+        price=price,
+        quantity=quantity,
+        stop_price=stop_price,
+        sent_at=sent_at,
+    )
     return _frame((command,))
 
 
@@ -96,7 +111,6 @@ def recall(order: Order, client_id: bytes, instruments: Mapping[str, int]) -> by
     command = Command(
         kind=CommandKind.NEW,
         side=order.side,
-        type=OrderType.LIMIT,
         time_in_force=order.time_in_force,
         instrument=instruments.get(order.instrument, 0),
         client_id=client_id,

@@ -7,29 +7,17 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from exchange.client.errors import BadInput
-from exchange.instruments import HAO_PER_YUAN
+from exchange.instruments import HAO_DIGITS, yuan
+
+__all__ = ["Amount", "hao_of", "yuan"]
 
 Amount: TypeAlias = str | Decimal | int
 """Money as a caller may give it: a str or Decimal in yuan, an int in hao."""
-
-DECIMALS = 4
-"""Decimals of a yuan that a hao can tell apart."""
 
 DIGITS_MAX = 24
 """Most digits of yuan before the point, and after it: more than any amount of the venue's."""
 
 _YUAN = re.compile(rf"\d{{1,{DIGITS_MAX}}}(\.\d{{1,{DIGITS_MAX}}})?", re.ASCII)
-
-
-def yuan(hao: int) -> str:
-    """Return an amount of hao as yuan, exact, with two decimals or as many more as it needs.
-
-    >>> yuan(123_500), yuan(1), yuan(-70_000)
-    ('12.35', '0.0001', '-7.00')
-    """
-    whole, rest = divmod(abs(hao), HAO_PER_YUAN)
-    decimals = f"{rest:0{DECIMALS}d}".rstrip("0").ljust(2, "0")
-    return f"{'-' if hao < 0 else ''}{whole}.{decimals}"
 
 
 def hao_of(amount: Amount, field: str) -> int:
@@ -76,14 +64,14 @@ def _hao_of_decimal(number: Decimal, given: Amount, field: str) -> int:
             remedy="give a number of yuan above 0 and within the venue's bounds",
         )
     units = int("".join(map(str, digits)))
-    shift = exponent + DECIMALS
+    shift = exponent + HAO_DIGITS
     if units == 0 or shift >= 0:
         return units * 10 ** max(shift, 0) if units else 0
     # More places than digits cannot leave a whole number; and 10 ** shift stays small.
     hao, lost = divmod(units, 10**-shift) if -shift <= len(digits) else (0, units)
     if lost:
         raise BadInput(
-            f"{field} {given!r} yuan has more than {DECIMALS} decimals",
+            f"{field} {given!r} yuan has more than {HAO_DIGITS} decimals",
             field=field,
             value=given,
             remedy="give a whole number of hao (0.0001 yuan)",

@@ -1,4 +1,4 @@
-"""What is said to the venue and awaits an answer: questions, new orders, cancels, reductions."""
+"""What is said to the venue and awaits an answer: questions, new orders, cancels, reductions, replaces."""
 
 from __future__ import annotations
 
@@ -97,6 +97,12 @@ class Reduction(Commands[int]):
     def is_done(self) -> bool:
         """Tell whether there is nothing more to wait for."""
         return self.lost or super().is_done()
+
+
+class Replacement(Commands[int]):
+    """A new price and total of one order. Said twice, it comes to the same."""
+
+    __slots__ = ()
 
 
 class MassCancel(Said):

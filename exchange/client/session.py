@@ -11,7 +11,7 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, TypeVar, assert_never
+from typing import Any, TypeAlias, TypeVar, assert_never
 
 import msgspec
 
@@ -26,7 +26,8 @@ from exchange.client.errors import (
 )
 from exchange.client.fillbook import Gap
 from exchange.client.refusals import refusal_of
-from exchange.client.requests import Asked, Cancels, MassCancel, NewOrders, Reduction, Said
+from exchange.client.requests import Asked, Cancels, MassCancel, NewOrders, Reduction, Replacement, Said
+from exchange.client.subsidy import Standing
 from exchange.client.tickets import Instruments, OrderTicket, client_id_bytes
 from exchange.protocol.acts import Act
 from exchange.protocol.messages import (
@@ -39,11 +40,15 @@ from exchange.protocol.messages import (
     Answer,
     AskAccount,
     AskOrders,
+    AskProposals,
+    AskRedemptions,
     AskStatus,
     Decide,
     Decided,
     Logon,
     Orders,
+    Proposals,
+    Redemptions,
     Refused,
     Request,
     Status,
@@ -61,6 +66,12 @@ _UPDATE = "bring client and venue to the same version"
 
 SaidT = TypeVar("SaidT", bound=Said)
 
+Change: TypeAlias = Cancels | Reduction | Replacement
+"""What is said of orders that are there."""
+
+_NAMES: dict[type[Said], str] = {Reduction: "reduction", Replacement: "replacement"}
+"""What a refusal calls a change; cancels are what it calls them anyway."""
+
 
 class Session:
     """One member's conversation. Single-threaded; time is an argument.
@@ -74,6 +85,8 @@ class Session:
         self.programmes = Programmes()
         self.instruments = Instruments((), self.programmes)
         self.role = ""
+        self.standing = Standing("", ())
+        """By what programmes judge the member."""
         self.sequence = 0
         """The highest sequence that was heard of."""
         self.ready = False
@@ -85,7 +98,7 @@ class Session:
         self._is_new_link = False
         self._asked: dict[int, Asked[Any]] = {}
         self._orders: dict[bytes, NewOrders] = {}
-        self._changes: dict[int, Cancels | Reduction] = {}
+        self._changes: dict[int, Change] = {}
         self._mass_cancels: dict[bytes, MassCancel] = {}
         self._cancelled: tuple[int, list[Order]] = (0, [])
         """The orders that the last command heard of has cancelled, and its sequence."""
@@ -132,6 +145,14 @@ class Session:
     def open_orders(self) -> Asked[list[Order]]:
         """Ask for one's open orders."""
         return self._ask(AskOrders(self._next_request()))
+
+    def redemptions(self) -> Asked[Redemptions]:
+        """Ask for open redemptions."""
+        return self._ask(AskRedemptions(self._next_request()))
+
+    def proposals(self) -> Asked[Proposals]:
+        """Ask for what is proposed and not approved."""
+        return self._ask(AskProposals(self._next_request()))
 
     def status(self) -> Asked[Status]:
         """Ask how the venue is."""
@@ -189,6 +210,14 @@ class Session:
         self._changes[order_id] = said
         return self._say(said)
 
+    def replace(self, order_id: int, price: int, quantity: int, stop_price: int, now: int) -> Replacement:
+        """Give an order a new total, price and stop price (0 keeps it). Raises `BadInput` as `place` does."""
+        assert order_id not in self._changes, "one change of an order at a time"
+        frame = encoding.replacement(order_id, price, quantity, stop_price, now)
+        said = Replacement([order_id], frame, now)
+        self._changes[order_id] = said
+        return self._say(said)
+
     def cancel_every(self, client_id: bytes, instrument: int, side: int, now: int) -> MassCancel:
         """Cancel all open orders of an instrument (or `EVERY`), of a side (or `BOTH_SIDES`)."""
         said = MassCancel(client_id, encoding.mass_cancel(client_id, instrument, side, now))
@@ -204,7 +233,7 @@ class Session:
                 for client_id in said.names:
                     if self._orders.pop(client_id, None) is not None and said.handed:
                         self._doubt(client_id, said.sent_at)
-            case Cancels() | Reduction():
+            case Cancels() | Reduction() | Replacement():
                 for order_id in said.names:
                     self._changes.pop(order_id, None)
             case MassCancel():
@@ -217,7 +246,7 @@ class Session:
         if len(self._doubts) > DOUBTS_KEPT_MAX:
             del self._doubts[next(iter(self._doubts))]
 
-    def outcomes(self, said: NewOrders | Cancels) -> list[Outcome | None]:
+    def outcomes(self, said: NewOrders | Change) -> list[Outcome | None]:
         """Return the orders as they stand by now, or their refusals; None where no answer came."""
         answers: dict[Any, Outcome] = said.answers  # by client id or by order id
         found = (answers.get(name) for name in said.names)
@@ -270,6 +299,9 @@ class Session:
                 case EventKind.REDUCED if report.reason == RejectReason.NONE:
                     if isinstance(self._changes.get(report.order), Reduction):
                         self._answer_change(report.order, order)
+                case EventKind.REPLACED:
+                    if isinstance(self._changes.get(report.order), Replacement):
+                        self._answer_change(report.order, order)
                 case EventKind.MASS_CANCELLED:
                     self._answer_mass_cancel(report)
                 case EventKind.REJECTED:
@@ -321,7 +353,8 @@ class Session:
         A cancel may have been said twice, before and after a reconnect, and taken the first time.
         """
         said = self._changes.get(report.order)
-        what = f"the reduction of order {report.order}" if isinstance(said, Reduction) else ""
+        name = "" if said is None else _NAMES.get(type(said), "")
+        what = name and f"the {name} of order {report.order}"
         rejection = self.blotter.rejection(report, what)
         if order is None or not order.is_open or report.reason != RejectReason.UNKNOWN_ORDER:
             self._answer_change(report.order, rejection)
@@ -362,7 +395,7 @@ class Session:
                 self._answer(answer.request, refusal_of(answer))
             case Orders():
                 self._answer(answer.request, self._relist(answer))
-            case Account() | Status() | Decided():
+            case Account() | Redemptions() | Proposals() | Status() | Decided():
                 self._answer(answer.request, answer)
             case _:
                 assert_never(answer)
@@ -388,6 +421,7 @@ class Session:
         self.programmes = Programmes((row.code, row) for row in welcome.programmes)
         self.instruments = Instruments(welcome.instruments, self.programmes)
         self.role = welcome.role
+        self.standing = Standing(welcome.size, welcome.regions)
         self.logons += 1
         self.ready = True
         if not self._is_new_link:

@@ -8,27 +8,32 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import monotonic, time_ns
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
-from exchange.client.answers import Account, Fill, Order, Outcome, Programmes, account_of
-from exchange.client.doubts import doubt_cancels, doubt_mass_cancel, doubt_orders, doubt_reduction
+from exchange.client.acting import Acting
+from exchange.client.answers import Fill, Order, Outcome, Programmes
+from exchange.client.doubts import (
+    doubt_cancels,
+    doubt_mass_cancel,
+    doubt_orders,
+    doubt_reduction,
+    doubt_replacement,
+)
 from exchange.client.errors import (
     BadInput,
     ExchangeError,
     OrderRejected,
-    OutcomeUnknown,
     ProfileError,
-    RequestRefused,
 )
 from exchange.client.fillbook import FillReader
 from exchange.client.history import History
 from exchange.client.link import TIMEOUT_SECONDS, Link, Options, deadline_after
-from exchange.client.requests import Asked, Cancels, NewOrders, Reduction
-from exchange.client.session import Session
+from exchange.client.money import Amount
+from exchange.client.requests import NewOrders
+from exchange.client.session import Change, Session
 from exchange.client.tickets import Instruments, OrderTicket, check_quantity, client_id_bytes, word_of
 from exchange.profiles import Profile, load_profile
-from exchange.protocol.acts import Act
-from exchange.protocol.messages import COMMANDS_PER_MESSAGE_MAX, Status
+from exchange.protocol.messages import COMMANDS_PER_MESSAGE_MAX
 from matching.vocabulary import BOTH_SIDES, EVERY, Side
 
 MESSAGES_IN_FLIGHT_MAX = 8
@@ -37,8 +42,6 @@ enough that neither side ever waits for room to send while the other does."""
 
 HISTORY_BYTES_MAX = 2**30
 """The longest result of a query: it is taken whole, in memory."""
-
-AnswerT = TypeVar("AnswerT")
 
 
 def connect_sync(
@@ -81,7 +84,7 @@ def _history_link(profile: Profile, options: Options) -> Link:
     return Link(endpoint, profile, options._replace(message_bytes_max=HISTORY_BYTES_MAX))
 
 
-class SyncExchange:
+class SyncExchange(Acting):
     """A member's session with the venue; belongs to one thread. `connect_sync` opens one.
 
     Reports of fills and cancels are taken in by whatever call comes next. A connection that breaks
@@ -226,6 +229,47 @@ class SyncExchange:
             raise outcome
         return self._session.blotter.latest(outcome)
 
+    def replace(
+        self,
+        order: Order | int,
+        *,
+        price: Amount | None = None,
+        quantity: int | None = None,
+        stop_price: Amount | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> Order:
+        """Give an order another price, total quantity or stop price, in one act; return it as it is then.
+
+        What is filled counts against the new total: one that is filled already cancels the rest. It keeps
+        its place if its price stays and its total does not grow. Raises `OrderRejected`, and then it is as
+        it was; `OutcomeUnknown` where no answer came: replacing again by the same comes to the same.
+        """
+        deadline_after(timeout)
+        known = self._known(order, timeout)
+        total = known.quantity if quantity is None else quantity
+        check_quantity(total)
+        instrument = self.instruments[known.instrument]
+        prices = instrument.price(price, "price"), instrument.price(stop_price, "stop_price")
+        said = self._session.replace(known.id, prices[0], total, prices[1], self._clock())
+        try:
+            self._wait_for(said, timeout)
+        except ExchangeError as error:
+            raise doubt_replacement(said, error) or error from error
+        finally:
+            self._session.drop(said)
+        outcome = said.answers[known.id]
+        if isinstance(outcome, OrderRejected):
+            raise outcome
+        return self._session.blotter.latest(outcome)
+
+    def _known(self, order: Order | int, timeout: float) -> Order:
+        """Return what was heard last of an order; of one that was never heard of, the venue is asked."""
+        blotter = self._session.blotter
+        order_id = order.id if isinstance(order, Order) else order
+        if order_id not in blotter.orders:
+            self.orders(timeout)
+        return blotter.order(order_id)
+
     def cancel_all(
         self,
         orders: Sequence[Order | int] | None = None,
@@ -322,38 +366,6 @@ class SyncExchange:
             count += 1
             yield fill
 
-    # --- questions and acts --------------------------------------------------------------------
-
-    def account(self, timeout: float = TIMEOUT_SECONDS) -> Account:
-        """Ask for one's balances: money in hao, credits in lots. Raises `Timeout`, `ConnectionLost`."""
-        answer = self._answer(self._session.account(), "the question for balances", timeout)
-        return account_of(answer, self.instruments)
-
-    def status(self, timeout: float = TIMEOUT_SECONDS) -> Status:
-        """Ask how the venue is: counts, times in ns, budgets in hao. Raises as `account` does."""
-        return self._answer(self._session.status(), "the question for its status", timeout)
-
-    def act(self, act: Act, why: str, timeout: float = TIMEOUT_SECONDS) -> int:
-        """Have an act (`exchange.protocol.acts`) sequenced, with the reason; return its sequence.
-
-        For operators; a provider may issue its own credits. Raises `RequestRefused`; `OutcomeUnknown`
-        where no answer came: an act has no client id, so look before deciding again.
-        """
-        asked = self._session.decide(act, why)
-        try:
-            return self._answer(asked, "the act", timeout).sequence
-        except RequestRefused:
-            raise
-        except ExchangeError as error:
-            if not asked.handed:
-                raise
-            raise OutcomeUnknown(
-                f"it is not known whether the venue took the act ({error.problem})",
-                field="act",
-                value=type(act).__name__,
-                remedy="see by ex.status(), ex.refresh() or ex.history whether it did, then decide",
-            ) from error
-
     # --- the end -------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -409,24 +421,14 @@ class SyncExchange:
             for at in range(0, len(tickets), size)
         ]
 
-    def _wait_for(self, said: NewOrders | Cancels | Reduction, timeout: float) -> None:
+    def _wait_for(self, said: NewOrders | Change, timeout: float) -> None:
         """Wait until all of a message was answered; `timeout` is the longest wait for one answer."""
         while not said.is_done():
             if not self._has_more_answers(said, len(said.answers), timeout):
                 raise self._link.silence("in full what was sent")
 
-    def _has_more_answers(self, said: NewOrders | Cancels | Reduction, count: int, timeout: float) -> bool:
+    def _has_more_answers(self, said: NewOrders | Change, count: int, timeout: float) -> bool:
         """Wait until more than `count` of a message's commands were answered, or all that ever will be."""
         return self._link.wait_for(
             self._session, lambda: len(said.answers) > count or said.is_done(), monotonic() + timeout
         )
-
-    def _answer(self, asked: Asked[AnswerT], what: str, timeout: float) -> AnswerT:
-        """Wait for the answer to a question, and return it."""
-        try:
-            done = self._link.wait_for(self._session, asked.is_done, deadline_after(timeout))
-        finally:
-            self._session.drop(asked)
-        if not done or asked.lost:
-            raise self._link.silence(what)
-        return asked.result()

@@ -16,7 +16,7 @@ from exchange.client.money import Amount, hao_of, yuan
 from exchange.instruments import Instrument as Listing
 from exchange.protocol.messages import ListedInstrument
 from exchange.protocol.records import CLIENT_ID_BYTES
-from matching.vocabulary import NOTIONAL_MAX, PRICE_MAX, SLICES_MAX, SelfTrade, Side, TimeInForce
+from matching.vocabulary import NOTIONAL_MAX, PRICE_MAX, SLICES_MAX, OrderType, SelfTrade, Side, TimeInForce
 
 Lasting: TypeAlias = TimeInForce | str
 """A time in force, or its name: gtc, gtd, day, ioc, fok."""
@@ -32,10 +32,15 @@ LOTS = {
 }
 
 
-class OrderTicket(msgspec.Struct, frozen=True):
-    """An order that is not placed yet. `price` is the limit in hao per lot, `quantity` is in lots.
+LIMITED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+"""The types whose price is a limit; that of the others is the worst price, which may be left to the venue."""
 
-    `Instrument.buy` and `Instrument.sell` write tickets, and check them.
+
+class OrderTicket(msgspec.Struct, frozen=True):
+    """An order that is not placed yet. Prices in hao per lot, `quantity` in lots.
+
+    `price` is the limit, or of an order without one the worst price that it may trade at; 0: the venue
+    finds one. `Instrument.buy` and `Instrument.sell` write tickets, and check them.
     """
 
     instrument: str
@@ -49,11 +54,20 @@ class OrderTicket(msgspec.Struct, frozen=True):
     minimum_quantity: int = 0
     expires_at: int = 0
     self_trade: SelfTrade = SelfTrade.NONE
+    type: OrderType = OrderType.LIMIT
+    stop_price: int = 0
+    trail: int = 0
 
 
 class Wishes(TypedDict, total=False):
     """What an order may say beyond its quantity and its limit."""
 
+    type: OrderType | str
+    """How it finds its price: limit, market, stop, stop_limit, trailing_stop."""
+    stop_price: Amount | None
+    """At which price a stop begins to trade, or a trailing one to wait; as `limit` is written."""
+    trail: Amount | None
+    """How far behind the last price a trailing stop follows."""
     time_in_force: Lasting | None
     """How long it may rest. A subsidised order lasts for the day unless told otherwise, one with
     `expires_at` until then, any other until it is cancelled."""
@@ -71,13 +85,18 @@ class Wishes(TypedDict, total=False):
 
 
 class Instrument:
-    """What is traded, and the way to write an order for it. `phase` is as of the logon."""
+    """What is traded, and the way to write an order for it. Phase and fees are as of the logon.
 
-    __slots__ = ("_programmes", "index", "listing", "phase")
+    `maker_fee` and `taker_fee` are basis points of an order's amount.
+    """
+
+    __slots__ = ("_programmes", "index", "listing", "maker_fee", "phase", "taker_fee")
 
     def __init__(self, listed: ListedInstrument, programmes: Programmes) -> None:
         self.index = listed.index
         self.phase = listed.phase
+        self.maker_fee = listed.maker_fee
+        self.taker_fee = listed.taker_fee
         self.listing: Listing = listed.instrument
         self._programmes = programmes
 
@@ -100,20 +119,31 @@ class Instrument:
         return f"1 lot = {LOTS[self.listing.kind]}; prices in hao (0.0001 yuan) per lot"
 
     def buy(
-        self, quantity: int, *, limit: Amount, programme: str | None = None, **wishes: Unpack[Wishes]
+        self,
+        quantity: int,
+        *,
+        limit: Amount | None = None,
+        programme: str | None = None,
+        **wishes: Unpack[Wishes],
     ) -> OrderTicket:
         """Write a buy of `quantity` lots at no more than `limit` per lot.
 
-        `limit` is yuan as text or Decimal, or hao as an int; it is never rounded. `Wishes` tells what
-        else may be said: time_in_force, post_only, display_quantity, minimum_quantity, expires_at,
-        self_trade. Raises `BadInput` for what the venue could only refuse.
+        `limit` is yuan as text or Decimal, or hao as an int; it is never rounded. An order of a type without
+        one may leave it out: then the venue finds the worst price that it may trade at. `Wishes` tells what
+        else may be said: type, stop_price, trail, time_in_force, post_only, display_quantity,
+        minimum_quantity, expires_at, self_trade. Raises `BadInput` for what the venue could only refuse.
         """
         if programme is not None and programme not in self._programmes:
             raise unknown_name("programme", programme, self._programmes)
         return self._ticket(Side.BUY, quantity, limit, programme, wishes)
 
     def sell(
-        self, quantity: int, *, limit: Amount, programme: str | None = None, **wishes: Unpack[Wishes]
+        self,
+        quantity: int,
+        *,
+        limit: Amount | None = None,
+        programme: str | None = None,
+        **wishes: Unpack[Wishes],
     ) -> OrderTicket:
         """Write a sell of `quantity` lots at no less than `limit` per lot; as `buy`, unsubsidised."""
         if programme is not None:
@@ -125,12 +155,19 @@ class Instrument:
             )
         return self._ticket(Side.SELL, quantity, limit, None, wishes)
 
+    def price(self, amount: Amount | None, field: str) -> int:
+        """Return a price in hao, 0 if there is none. Raises `BadInput` for one that no order could have."""
+        if amount is None:
+            return 0
+        price = hao_of(amount, field)
+        self._check_price(price, amount, field)
+        return price
+
     def _ticket(
-        self, side: Side, quantity: int, limit: Amount, programme: str | None, wishes: Wishes
+        self, side: Side, quantity: int, limit: Amount | None, programme: str | None, wishes: Wishes
     ) -> OrderTicket:
         check_quantity(quantity)
-        price = hao_of(limit, "limit")
-        self._check_price(price, limit)
+        price = self.price(limit, "limit")
         if price * quantity > NOTIONAL_MAX:
             raise BadInput(
                 f"quantity {quantity} at {yuan(price)} yuan is more than one order may amount to",
@@ -153,18 +190,22 @@ class Instrument:
             wishes.get("minimum_quantity") or 0,
             ns_of(wishes.get("expires_at")),
             word_of(SelfTrade, "self_trade", wishes.get("self_trade", SelfTrade.NONE)),
+            word_of(OrderType, "type", wishes.get("type", OrderType.LIMIT)),
+            self.price(wishes.get("stop_price"), "stop_price"),
+            self.price(wishes.get("trail"), "trail"),
         )
+        check_type(ticket)
         check_wishes(ticket)
         return ticket
 
-    def _check_price(self, price: int, limit: Amount) -> None:
+    def _check_price(self, price: int, amount: Amount, field: str) -> None:
         """Raise `BadInput` for a price that is out of bounds or off the tick grid."""
-        given = f"{limit!r} yuan" if isinstance(limit, str | Decimal) else f"{limit} hao"
+        given = f"{amount!r} yuan" if isinstance(amount, str | Decimal) else f"{amount} hao"
         if not 0 < price <= PRICE_MAX:
             raise BadInput(
-                f"limit {given} is not between 0 and {yuan(PRICE_MAX)} yuan",
-                field="limit",
-                value=limit,
+                f"{field} {given} is not between 0 and {yuan(PRICE_MAX)} yuan",
+                field=field,
+                value=amount,
                 remedy="give a price above 0 and within the venue's bounds",
             )
         above_grid = price % self.tick
@@ -172,9 +213,9 @@ class Instrument:
             below, above = price - above_grid, price - above_grid + self.tick
             nearest = f"{yuan(below)} or {yuan(above)}" if below else yuan(above)
             raise BadInput(
-                f"limit {given} is off the tick of {self.symbol}, {yuan(self.tick)} yuan",
-                field="limit",
-                value=limit,
+                f"{field} {given} is off the tick of {self.symbol}, {yuan(self.tick)} yuan",
+                field=field,
+                value=amount,
                 remedy=f"give {nearest} yuan, or another multiple of the tick",
             )
 
@@ -212,6 +253,40 @@ def check_quantity(quantity: object) -> None:
         value=quantity,
         remedy="give an int, at least 1",
     )
+
+
+def check_type(ticket: OrderTicket) -> None:
+    """Raise `BadInput` for a ticket that lacks a price of its type, or has one of another type."""
+    name = ticket.type.name.lower()
+    is_stop = ticket.type in (OrderType.STOP, OrderType.STOP_LIMIT)
+    is_trailing = ticket.type is OrderType.TRAILING_STOP
+    lacking = ""
+    if ticket.type in LIMITED and not ticket.price:
+        lacking = "limit"
+    elif is_stop and not ticket.stop_price:
+        lacking = "stop_price"
+    elif is_trailing and not ticket.trail:
+        lacking = "trail"
+    if lacking:
+        raise BadInput(
+            f"an order of type {name} needs a {lacking}",
+            field=lacking,
+            remedy="give it in yuan as text, or another type",
+        )
+    alien = [
+        field
+        for field, fits in (("stop_price", is_stop or is_trailing), ("trail", is_trailing))
+        if getattr(ticket, field) and not fits
+    ]
+    if ticket.type not in LIMITED:
+        alien += [field for field in ("display_quantity", "post_only") if getattr(ticket, field)]
+    if alien:
+        raise BadInput(
+            f"an order of type {name} has no {alien[0]}",
+            field=alien[0],
+            value=getattr(ticket, alien[0]),
+            remedy="leave it out, or give another type",
+        )
 
 
 def check_wishes(ticket: OrderTicket) -> None:

@@ -10,7 +10,9 @@ import msgspec
 
 from exchange.calendar import Calendar
 from exchange.instruments import Instrument
-from exchange.protocol.acts import Act
+from exchange.protocol.acts import Act, TwoPersonsAct
+from settlement.rows import RedemptionState
+from settlement.terms import ProgrammeTerms
 
 PROTOCOL_VERSION = 1
 
@@ -45,6 +47,21 @@ class AskOrders(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=Tru
     request: int
 
 
+class AskRedemptions(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Ask for open redemptions: one's own and those that one may deliver. Answered by `Redemptions`.
+
+    Operators and auditors are told of all.
+    """
+
+    request: int
+
+
+class AskProposals(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Ask, as an operator or auditor, what is proposed and not approved. Answered by `Proposals`."""
+
+    request: int
+
+
 class AskStatus(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """Ask how the venue is. Answered by `Status`."""
 
@@ -52,26 +69,31 @@ class AskStatus(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=Tru
 
 
 class Decide(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """Have an act sequenced; operators only, but a provider may issue its own credits."""
+    """Have an act sequenced. An operator may decide all; a firm and a provider what is theirs to do."""
 
     request: int
     act: Act
     why: str
 
 
-Request = Logon | AskAccount | AskOrders | AskStatus | Decide
+Request = Logon | AskAccount | AskOrders | AskRedemptions | AskProposals | AskStatus | Decide
 
 
 class ListedInstrument(msgspec.Struct, frozen=True):
-    """An instrument with the number that records name it by."""
+    """An instrument with the number that records name it by, and its fees now, in basis points."""
 
     index: int
     phase: str
     instrument: Instrument
+    maker_fee: int
+    taker_fee: int
 
 
 class ListedProgramme(msgspec.Struct, frozen=True):
-    """A programme, the number that records name it by, and its budget now, in hao."""
+    """A programme, the number that records name it by, its budget now, in hao, and its terms.
+
+    A closed one takes no orders, no awards and no claims any more.
+    """
 
     index: int
     code: str
@@ -82,15 +104,22 @@ class ListedProgramme(msgspec.Struct, frozen=True):
     reserved: int
     paid: int
     vested: int
+    is_closed: bool
+    terms: ProgrammeTerms
 
 
 class Welcome(msgspec.Struct, frozen=True, tag=True):
-    """Answer to `Logon`: who you are here, what is traded, and how far the journal has come."""
+    """Answer to `Logon`: who you are here, what is traded, and how far the journal has come.
+
+    `size` and `regions`, that of your seat and your districts, are those by which programmes judge you.
+    """
 
     request: int
     version: int
     member: str
     role: str
+    size: str
+    regions: tuple[str, ...]
     instruments: tuple[ListedInstrument, ...]
     programmes: tuple[ListedProgramme, ...]
     sequence: int
@@ -98,31 +127,100 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """What a member has of one asset: free, reserved by open orders, bought with a subsidy."""
+    """What a member has of one asset: free, held by open orders, bought with a subsidy, being redeemed."""
 
     available: int
     held: int
     restricted: int
+    redeeming: int = 0
 
 
 class ProgrammeLeft(msgspec.Struct, frozen=True):
-    """What a programme still pays for a member's group, in hao and, where lots are capped, in lots."""
+    """What a programme leaves to a member's group, in hao and, where lots are capped, in lots.
+
+    `used` is what counts against the group's cap; `measured`, of an award, the list price of what the group
+    has redeemed in the programme's year. `barred` is the reject reason for which the group gets nothing
+    more of it now: `programme_closed`, `programme_debt` or `programme_excluded`, else blank.
+    """
 
     code: str
     fiscal_year: int
     cap_left: int
     lots_left: int | None
     uncommitted: int
+    used: int = 0
+    measured: int = 0
+    barred: str = ""
+
+
+class Obligation(msgspec.Struct, frozen=True):
+    """What a provider has issued of an instrument, and what of that was redeemed and expired, in lots."""
+
+    instrument: str
+    issued: int
+    redeemed: int
+    expired: int
+
+    @property
+    def left(self) -> int:
+        """What the provider still owes to whoever redeems."""
+        return self.issued - self.redeemed - self.expired
 
 
 class Account(msgspec.Struct, frozen=True, tag=True):
-    """Answer to `AskAccount`: money in hao, credits in lots by symbol, as of `sequence`."""
+    """Answer to `AskAccount`: money in hao, credits in lots by symbol, as of `sequence`.
+
+    `debt`, in hao, is what the member owes to programmes.
+    """
 
     request: int
     sequence: int
     money: Balance
     credits: dict[str, Balance]
     programmes: tuple[ProgrammeLeft, ...]
+    debt: int = 0
+    obligations: tuple[Obligation, ...] = ()
+
+
+class OpenRedemption(msgspec.Struct, frozen=True):
+    """A redemption that is not at its end. `number` is what acts name it by, `reference` the firm's own.
+
+    Times are in ns since 1970, UTC. Of a delivered task, the firm accepts or disputes it until `until`.
+    """
+
+    number: int
+    member: str
+    instrument: str
+    lots: int
+    state: RedemptionState
+    reference: str
+    time: int
+    until: int = 0
+
+
+class Redemptions(msgspec.Struct, frozen=True, tag=True):
+    """Answer to `AskRedemptions`: oldest first."""
+
+    request: int
+    sequence: int
+    redemptions: tuple[OpenRedemption, ...]
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """What one operator has proposed; another approves it by its `number`."""
+
+    number: int
+    who: str
+    why: str
+    act: TwoPersonsAct
+
+
+class Proposals(msgspec.Struct, frozen=True, tag=True):
+    """Answer to `AskProposals`: oldest first."""
+
+    request: int
+    sequence: int
+    proposals: tuple[Proposal, ...]
 
 
 class Orders(msgspec.Struct, frozen=True, tag=True):
@@ -167,7 +265,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     remedy: str
 
 
-Answer = Welcome | Account | Orders | Status | Decided | Refused
+Answer = Welcome | Account | Orders | Redemptions | Proposals | Status | Decided | Refused
 
 
 class Query(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from exchange.instruments import yuan
 from exchange.protocol.messages import Refused
 from matching.permissions import TAKEN, Ask
 from matching.vocabulary import Phase, RejectReason
@@ -12,8 +13,8 @@ from matching.vocabulary import Phase, RejectReason
 class Meaning(NamedTuple):
     """Which field a refusal speaks of, and the remedy.
 
-    `{detail}` is the report's number; of a refusal for the phase that is a phase, `{phase}` is its name and
-    `{taken}` what it takes.
+    `{detail}` is the report's number, `{yuan}` that number of hao in yuan; of a refusal for the phase that is
+    a phase, `{phase}` is its name and `{taken}` what it takes.
     """
 
     field: str
@@ -22,17 +23,21 @@ class Meaning(NamedTuple):
 
 MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.NONE: Meaning("", ""),
-    RejectReason.UNKNOWN_KIND: Meaning("kind", "send a new order, a cancel, a reduce or a mass cancel"),
+    RejectReason.UNKNOWN_KIND: Meaning(
+        "kind", "send a new order, a cancel, a reduce, a replace or a mass cancel"
+    ),
     RejectReason.UNKNOWN_SIDE: Meaning("side", "use buy or sell"),
-    RejectReason.UNKNOWN_TYPE: Meaning("type", "use limit"),
+    RejectReason.UNKNOWN_TYPE: Meaning("type", "use limit, market, stop, stop_limit or trailing_stop"),
     RejectReason.UNKNOWN_TIME_IN_FORCE: Meaning("time_in_force", "use gtc, gtd, day, ioc or fok"),
     RejectReason.PRICE_NOT_POSITIVE: Meaning("price", "give a price above 0"),
-    RejectReason.PRICE_TOO_LARGE: Meaning("price", "give at most {detail} hao a lot"),
-    RejectReason.PRICE_OFF_TICK: Meaning("price", "give a multiple of the tick, {detail} hao"),
+    RejectReason.PRICE_TOO_LARGE: Meaning("price", "give at most {yuan} yuan a lot"),
+    RejectReason.PRICE_OFF_TICK: Meaning("price", "give a multiple of the tick, {yuan} yuan"),
     RejectReason.QUANTITY_NOT_POSITIVE: Meaning("quantity", "give at least 1 lot"),
     RejectReason.NOTIONAL_TOO_LARGE: Meaning("quantity", "give at most {detail} lots at this price"),
-    RejectReason.CLIENT_ID_INVALID: Meaning("client_id", "give 1 to 24 ASCII characters"),
-    RejectReason.FIELD_NOT_SUPPORTED: Meaning("command", "leave the fields of other order types at 0"),
+    RejectReason.CLIENT_ID_INVALID: Meaning(
+        "client_id", "give 1 to 24 ASCII characters; a reference may have 128"
+    ),
+    RejectReason.FIELD_NOT_SUPPORTED: Meaning("command", "leave out what this kind of order does not know"),
     RejectReason.DUPLICATE_ORDER: Meaning("order", "use an id that does not rest"),
     RejectReason.QUANTITY_TOO_LARGE: Meaning("quantity", "give at most {detail} lots an order"),
     RejectReason.ORDER_NOT_POSITIVE: Meaning("order", "use an id above 0"),
@@ -43,7 +48,7 @@ MEANINGS: dict[RejectReason, Meaning] = {
         "display_quantity", "show at least {detail} lots, a thousandth of the quantity"
     ),
     RejectReason.MINIMUM_QUANTITY_INVALID: Meaning("minimum_quantity", "give at most the quantity"),
-    RejectReason.UNKNOWN_INSTRUMENT: Meaning("instrument", "choose one that is listed"),
+    RejectReason.UNKNOWN_INSTRUMENT: Meaning("instrument", "choose one that is listed; of usage, a model"),
     RejectReason.UNKNOWN_MEMBER: Meaning("member", "ask the operator to admit the member"),
     RejectReason.UNKNOWN_ORDER: Meaning("order", "it has ended or was never yours; ask for your orders"),
     RejectReason.UNKNOWN_PROGRAMME: Meaning("programme", "choose one that the venue runs"),
@@ -51,16 +56,18 @@ MEANINGS: dict[RejectReason, Meaning] = {
         "instrument", "wait until it is open; while it is {phase} it takes {taken}"
     ),
     RejectReason.MEMBER_BLOCKED: Meaning("member", "ask the operator; cancels still work"),
-    RejectReason.ROLE_NOT_PERMITTED: Meaning("member", "use a key whose role may do this"),
+    RejectReason.ROLE_NOT_PERMITTED: Meaning(
+        "member", "that is not this member's to do; use the key of one who may"
+    ),
     RejectReason.DOMESTIC_ONLY: Meaning("instrument", "choose a domestic one, as your mandate says"),
     RejectReason.QUANTITY_ABOVE_LIMIT: Meaning("quantity", "give at most {detail} lots an order"),
-    RejectReason.NOTIONAL_ABOVE_LIMIT: Meaning("quantity", "stay within {detail} hao an order"),
+    RejectReason.NOTIONAL_ABOVE_LIMIT: Meaning("quantity", "stay within {yuan} yuan an order"),
     RejectReason.OPEN_ORDERS_AT_LIMIT: Meaning("member", "cancel some of your {detail} open orders"),
     RejectReason.CAPACITY_EXCEEDED: Meaning("lots", "issue at most {detail} lots more"),
     RejectReason.ALREADY_EXISTS: Meaning("name", "choose another name"),
-    RejectReason.TURNOVER_AT_LIMIT: Meaning("quantity", "stay within {detail} hao for the rest of today"),
+    RejectReason.TURNOVER_AT_LIMIT: Meaning("quantity", "stay within {yuan} yuan for the rest of today"),
     RejectReason.AMOUNT_OUT_OF_RANGE: Meaning(
-        "amount", "give an amount above 0 that the ledger can hold beside the rest"
+        "amount", "give an amount above 0, within what is owed, that the ledger can hold beside the rest"
     ),
     RejectReason.TERMS_INVALID: Meaning(
         "terms", "keep rates within 0 and 10000, collars within 0 and 1000, and amounts above 0"
@@ -73,16 +80,47 @@ MEANINGS: dict[RejectReason, Meaning] = {
         "calendar", "mend the calendar, or fix the day whose fixing is begun"
     ),
     RejectReason.STATE_NOT_ALLOWED: Meaning("state", "choose what the instrument's state now allows"),
-    RejectReason.CREDITS_NOT_AVAILABLE: Meaning("quantity", "sell at most your {detail} free lots"),
-    RejectReason.MONEY_NOT_AVAILABLE: Meaning("quantity", "deposit, or stay within {detail} hao"),
+    RejectReason.CREDITS_NOT_AVAILABLE: Meaning(
+        "quantity", "stay within the {detail} lots that are available"
+    ),
+    RejectReason.MONEY_NOT_AVAILABLE: Meaning("quantity", "deposit, or stay within {yuan} yuan"),
     RejectReason.PROGRAMME_NOT_ELIGIBLE: Meaning("programme", "its terms leave out firm or instrument"),
-    RejectReason.PROGRAMME_EXHAUSTED: Meaning("programme", "buy without it; {detail} hao are left"),
+    RejectReason.PROGRAMME_EXHAUSTED: Meaning(
+        "programme", "do without it, or stay within the {yuan} yuan that are left"
+    ),
     RejectReason.PROGRAMME_OWN_PROVIDER: Meaning("programme", "your group provides this instrument"),
     RejectReason.PROGRAMME_SELL: Meaning("programme", "name a programme on a buy only"),
     RejectReason.PROGRAMME_OUTLASTS_DAY: Meaning("time_in_force", "use day, ioc or fok with it"),
     RejectReason.PROGRAMME_NOT_VALID_NOW: Meaning("programme", "its terms do not hold today"),
     RejectReason.RELATED_PARTY: Meaning("order", "a subsidised buy met its own group, and was ended"),
-    RejectReason.TOO_OLD: Meaning("client_id", "it was sent before the ids that the venue remembers"),
+    RejectReason.PROGRAMME_DEBT: Meaning(
+        "programme", "your group owes {yuan} yuan to programmes; settle that first"
+    ),
+    RejectReason.PROGRAMME_EXCLUDED: Meaning(
+        "programme", "your group uses a programme that rules this one out for the year"
+    ),
+    RejectReason.PROGRAMME_CLOSED: Meaning("programme", "its year is closed, or orders do not draw on it"),
+    RejectReason.REFERENCE_USED: Meaning(
+        "reference", "it named something else before; give each movement a reference of its own"
+    ),
+    RejectReason.TWO_PERSONS_NEEDED: Meaning("act", "one operator proposes it, another approves"),
+    RejectReason.UNKNOWN_PROPOSAL: Meaning("proposal", "name the sequence of a proposal that still stands"),
+    RejectReason.UNKNOWN_REDEMPTION: Meaning("redemption", "name one that is open; ask for your redemptions"),
+    RejectReason.REDEMPTION_STATE: Meaning(
+        "redemption",
+        "recall or deliver it while requested, accept or dispute it when delivered, resolve a dispute",
+    ),
+    RejectReason.UNKNOWN_TRADE: Meaning(
+        "trade", "name one of the venue's latest trades that is not busted; adjust older ones"
+    ),
+    RejectReason.USAGE_INVALID: Meaning(
+        "usage", "send counts of tokens, 0 or more, cached ones within the prompt's, and a time not ahead"
+    ),
+    RejectReason.NOT_DUE: Meaning("time", "wait until it is due"),
+    RejectReason.TOO_OLD: Meaning(
+        "client_id",
+        "it is older than what the venue remembers; ask what became of it before you send it anew",
+    ),
     RejectReason.CLOCK_AHEAD: Meaning("sent_at", "set your clock: it is {detail} ns ahead of the venue's"),
     RejectReason.REPORTS_DROPPED: Meaning(
         "session", "you did not read, and reports were dropped: open a new session, ask for orders and fills"
@@ -128,16 +166,16 @@ _PATIENT = "new orders that need not trade at once (no ioc, fok or minimum quant
 """What a call takes for new orders."""
 
 
-def refused(reason: RejectReason, value: str, request: int = 0) -> Refused:
+def refused(reason: RejectReason, value: str, request: int = 0, detail: int = 0) -> Refused:
     """Return the answer to what cannot be read, or may not be asked; `value` is what was at fault."""
-    return Refused(request, reason.name.lower(), MEANINGS[reason].field, value, remedy_of(reason, 0))
+    return Refused(request, reason.name.lower(), MEANINGS[reason].field, value, remedy_of(reason, detail))
 
 
 def remedy_of(reason: RejectReason, detail: int) -> str:
     """Return what to do about a refusal."""
     remedy = MEANINGS[reason].remedy
     if reason not in (RejectReason.INSTRUMENT_NOT_OPEN, RejectReason.NOT_IN_PHASE):
-        return remedy.format(detail=detail)
+        return remedy.format(detail=detail, yuan=yuan(detail))
     try:
         phase = Phase(detail)
     except ValueError:  # a newer venue's

@@ -40,9 +40,14 @@ COMMAND_FIELDS: tuple[Field, ...] = (
     ("time", "q"),
 )
 """A command, 128 bytes. `member` and `time` are the gateway's and the sequencer's to fill; `order` is
-what a cancel or a reduce aims at; `act` is the place of an ACT in the list that travels beside the
-batch. `instructions` are bits of `Instruction`; `self_trade` is a `SelfTrade`. A mass cancel means the
-member's own orders: of every instrument where `instrument` is -1, of both sides where `side` is 255."""
+what a cancel, a reduce or a replace aims at; `act` is the place of an ACT in the list that travels beside
+the batch. `instructions` are bits of `Instruction`; `self_trade` is a `SelfTrade`. A mass cancel means the
+member's own orders: of every instrument where `instrument` is -1, of both sides where `side` is 255.
+
+A new order's `price` is its limit; of a market, a stop or a trailing stop order it is the worst price that
+it may trade at, and 0 lets the venue find one. `stop_price` is a stop's, `trail` a trailing stop's distance,
+whose `stop_price` may be 0: then it follows from the last price. A replace gives the order `quantity` as
+its new total, filled lots among it, and a new `price` and `stop_price`; 0 keeps either of the two."""
 
 
 class Instruction(IntFlag):
@@ -79,9 +84,12 @@ REPORT_FIELDS: tuple[Field, ...] = (
     ("detail", "q"),
 )
 """An execution report, 144 bytes: one event as the order's member is told it. `detail` is the number
-that a refusal speaks of (the tick, the money there is, the limit). A mass cancel is answered, after the
-reports of the orders that it cancelled, by one that bears its own client id and no order; its `quantity`
-is how many orders it was."""
+that a refusal speaks of (the tick, the money there is, the limit); of a parked stop, in ACCEPTED, REPLACED
+and KNOWN and in the list of open orders, its stop price. The `price` of TRIGGERED is the order's from then
+on. `paid` is what the programme's part of the order comes to so far, paid at its trades or as its credits
+are redeemed; `subsidy` is what was paid at a trade, and what is reserved after ACCEPTED and REPLACED. A
+mass cancel is answered, after the reports of the orders that it cancelled, by one that bears its own client
+id and no order; its `quantity` is how many orders it was."""
 
 
 class Command(NamedTuple):

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 from exchange.engine import RULES_VERSION
+from exchange.instruments import Instrument
 from exchange.protocol.messages import (
     PROTOCOL_VERSION,
     Account,
     AskAccount,
     AskOrders,
+    AskProposals,
+    AskRedemptions,
     AskStatus,
     Balance,
     ListedInstrument,
     ListedProgramme,
     Logon,
+    Obligation,
+    OpenRedemption,
     Orders,
     ProgrammeLeft,
+    Proposal,
+    Proposals,
+    Redemptions,
+    Refused,
     Status,
     Welcome,
 )
+from exchange.protocol.reasons import refused
 from exchange.reports import open_orders
 from exchange.server.sequencer import Sequencer
 from matching.places import find
-from matching.vocabulary import NO_SLOT, Phase
+from matching.vocabulary import NO_SLOT, Phase, RejectReason
+from settlement.classes import KINDS
 from settlement.layout import MONEY
 from settlement.programmes import usage_key
+
+OVERSEERS = ("operator", "auditor")
+"""The roles that see everybody's redemptions, and what is proposed."""
 
 
 class Enquiries:
@@ -43,11 +57,10 @@ class Enquiries:
             version=PROTOCOL_VERSION,
             member=admitted.member,
             role=admitted.role,
+            size=admitted.size,
+            regions=tuple(region for region in (admitted.region, *admitted.districts) if region),
             instruments=tuple(
-                ListedInstrument(
-                    index, Phase(int(engine.core.book.markets[index]["phase"])).name.lower(), listed
-                )
-                for index, listed in enumerate(engine.registry.instruments)
+                self._listed(index, listed) for index, listed in enumerate(engine.registry.instruments)
             ),
             programmes=self._programmes(),
             sequence=engine.sequence,
@@ -59,20 +72,28 @@ class Enquiries:
         engine = self._engine
         ledger = engine.core.ledger
         used = ledger.accounts[: int(ledger.totals[0]["accounts"])]
-        own = {int(row["asset"]): balance_of(row) for row in used[used["member"] == member]}
+        rows = {int(row["asset"]): row for row in used[used["member"] == member]}
+        money = rows.pop(MONEY)
+        own = {asset: balance_of(row) for asset, row in rows.items()}
         symbols = [instrument.symbol for instrument in engine.registry.instruments]
         return Account(
             request=request.request,
             sequence=engine.sequence,
-            money=own.pop(MONEY),
+            money=balance_of(money),
             credits={
                 symbols[asset - 1]: balance
                 for asset, balance in sorted(own.items())
-                if balance.available or balance.held or balance.restricted
+                if balance.available or balance.held or balance.restricted or balance.redeeming
             },
             programmes=tuple(
                 self._left(index, int(ledger.members[member]["group"]))
                 for index in range(len(engine.registry.programmes))
+            ),
+            debt=int(money["debt"]),
+            obligations=tuple(
+                Obligation(symbols[instrument], one.issued, one.redeemed, one.expired)
+                for instrument, by_provider in sorted(engine.registry.obligations.items())
+                if (one := by_provider.get(member)) is not None
             ),
         )
 
@@ -80,6 +101,44 @@ class Enquiries:
         """Return a member's open orders."""
         reports = open_orders(self._engine.core, member)
         return Orders(request.request, self._engine.sequence, reports.tobytes())
+
+    def redemptions(self, member: int, request: AskRedemptions) -> Redemptions:
+        """Return the open redemptions of a member, and those that it may deliver; all for who oversees."""
+        registry = self._engine.registry
+        admitted = registry.members[member]
+        return Redemptions(
+            request=request.request,
+            sequence=self._engine.sequence,
+            redemptions=tuple(
+                OpenRedemption(
+                    number=number,
+                    member=registry.members[one.member].member,
+                    instrument=registry.instruments[one.instrument].symbol,
+                    lots=one.lots,
+                    state=one.state,
+                    reference=one.reference,
+                    time=one.time,
+                    until=one.until,
+                )
+                for number, one in sorted(registry.redemptions.items())
+                if one.member == member
+                or admitted.member in registry.instruments[one.instrument].providers
+                or admitted.role in OVERSEERS
+            ),
+        )
+
+    def proposals(self, member: int, request: AskProposals) -> Proposals | Refused:
+        """Return what operators have proposed and none has approved; it is for them and for auditors."""
+        registry = self._engine.registry
+        admitted = registry.members[member]
+        if admitted.role not in OVERSEERS:
+            return refused(RejectReason.ROLE_NOT_PERMITTED, admitted.member, request.request)
+        standing = sorted(registry.proposals.items())
+        return Proposals(
+            request.request,
+            self._engine.sequence,
+            tuple(Proposal(number, one.who, one.why, one.act) for number, one in standing),
+        )
 
     def status(self, request: AskStatus) -> Status:
         """Return how the venue is."""
@@ -99,6 +158,12 @@ class Enquiries:
             calendar=engine.registry.calendar,
         )
 
+    def _listed(self, index: int, listed: Instrument) -> ListedInstrument:
+        core = self._engine.core
+        phase = Phase(int(core.book.markets[index]["phase"])).name.lower()
+        fees = core.ledger.fees[KINDS.index(listed.kind)]
+        return ListedInstrument(index, phase, listed, int(fees["maker"]), int(fees["taker"]))
+
     def _programmes(self) -> tuple[ListedProgramme, ...]:
         return tuple(
             ListedProgramme(
@@ -111,6 +176,8 @@ class Enquiries:
                 reserved=row.reserved,
                 paid=row.paid,
                 vested=row.vested,
+                is_closed=bool(self._engine.core.ledger.programmes[row.index]["closed"]),
+                terms=self._engine.registry.programmes[row.index],
             )
             for row in self._engine.programmes()
         )
@@ -119,18 +186,42 @@ class Enquiries:
         """Return what the caps of one programme leave to one group."""
         ledger = self._engine.core.ledger
         terms = self._engine.registry.programmes[programme]
-        usage = find(ledger.usage_places, usage_key(group, programme))
-        money = 0 if usage == NO_SLOT else int(ledger.usages[usage]["money"])
-        lots = 0 if usage == NO_SLOT else int(ledger.usages[usage]["lots"])
+        money, lots, measured = self._used(programme, group)
         return ProgrammeLeft(
             code=terms.code,
             fiscal_year=terms.fiscal_year,
             cap_left=terms.group_cap - money,
             lots_left=terms.group_lots - lots if terms.group_lots else None,
             uncommitted=int(ledger.programmes[programme]["uncommitted"]),
+            used=money,
+            measured=measured,
+            barred="" if (reason := self._barred(programme, group)) is None else reason.name.lower(),
         )
+
+    def _used(self, programme: int, group: int) -> tuple[int, int, int]:
+        """Return what a group has used of a programme: money, lots, and what is measured for an award."""
+        ledger = self._engine.core.ledger
+        slot = find(ledger.usage_places, usage_key(group, programme))
+        if slot == NO_SLOT:
+            return 0, 0, 0
+        usage = ledger.usages[slot]
+        return int(usage["money"]), int(usage["lots"]), int(usage["measured"])
+
+    def _barred(self, programme: int, group: int) -> RejectReason | None:
+        """Return why a programme gives a group nothing more, whatever it buys."""
+        ledger = self._engine.core.ledger
+        if ledger.programmes[programme]["closed"]:
+            return RejectReason.PROGRAMME_CLOSED
+        if ledger.groups[group]["debt"] > 0:
+            return RejectReason.PROGRAMME_DEBT
+        pairs = ledger.exclusions[: int(ledger.totals[0]["exclusions"])]
+        others = pairs["other"][pairs["programme"] == programme].tolist()
+        if any(any(self._used(other, group)[:2]) for other in others):
+            return RejectReason.PROGRAMME_EXCLUDED
+        return None
 
 
 def balance_of(row: object) -> Balance:
     """Return one account's row (dtype `ACCOUNT`) as the member is told it."""
-    return Balance(int(row["available"]), int(row["held"]), int(row["restricted"]))  # type: ignore[index]
+    fields = ("available", "held", "restricted", "redeeming")
+    return Balance(*(int(row[field]) for field in fields))  # type: ignore[index]

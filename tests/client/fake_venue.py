@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from zmq.utils import z85
 
 from exchange.instruments import Instrument
 from exchange.profiles import Endpoints, Profile
-from exchange.protocol.acts import Deposit
+from exchange.protocol.acts import Deposit, Redeem, Withdraw
 from exchange.protocol.messages import (
     COMMANDS,
     MESSAGE,
@@ -26,6 +27,8 @@ from exchange.protocol.messages import (
     Account,
     AskAccount,
     AskOrders,
+    AskProposals,
+    AskRedemptions,
     AskStatus,
     Balance,
     Decide,
@@ -33,9 +36,13 @@ from exchange.protocol.messages import (
     ListedInstrument,
     ListedProgramme,
     Logon,
+    Obligation,
+    OpenRedemption,
     Orders,
     ProgrammeLeft,
+    Proposals,
     QueryResult,
+    Redemptions,
     Refused,
     Status,
     Welcome,
@@ -48,13 +55,36 @@ from matching.vocabulary import (
     CommandKind,
     EventKind,
     OrderState,
+    OrderType,
     Phase,
     RejectReason,
     Side,
     TimeInForce,
 )
+from settlement.terms import ProgrammeTerms, Rate
 
-NOW = 1_700_000_000_000_000_000
+NOW = 1_780_000_000_000_000_000
+
+PROTECTION = 1_000_000
+"""The worst price that the venue finds for a buy without one."""
+
+
+def terms(**changes: Any) -> ProgrammeTerms:
+    """Return the terms of the venue's programme: half of what small firms of Hangzhou pay, up to 0.9 yuan."""
+    fields: dict[str, Any] = {
+        "code": "HZ-VOUCHER-2026",
+        "version": 1,
+        "fiscal_year": 2026,
+        "budget": 10**9,
+        "rates": (Rate(rate=5_000, sizes=("small",)),),
+        "ceiling": 1_000,
+        "order_cap": 9_000,
+        "group_cap": 10_000,
+        "regions": ("HANGZHOU",),
+        "valid_from": date(2026, 1, 1),
+        "valid_through": date(2026, 12, 31),
+    }
+    return ProgrammeTerms(**(fields | changes))
 
 
 def listing(symbol: str, tick: int = 100) -> Instrument:
@@ -85,6 +115,7 @@ class Resting(NamedTuple):
     paid: int = 0
     state: OrderState = OrderState.OPEN
     taken_off: int = 0
+    is_parked: bool = False
 
     @property
     def total(self) -> int:
@@ -93,6 +124,10 @@ class Resting(NamedTuple):
     @property
     def leaves(self) -> int:
         return self.total - self.filled if self.state is OrderState.OPEN else 0
+
+    @property
+    def stop_price(self) -> int:
+        return self.command.stop_price if self.is_parked else 0
 
 
 class Rules:
@@ -115,6 +150,7 @@ class Rules:
         self.refuse: RejectReason | None = None
         self.refuse_messages = False
         self.acts: list[str] = []
+        self.references: dict[str, tuple[Any, int]] = {}
 
     # --- frames --------------------------------------------------------------------------------
 
@@ -143,12 +179,32 @@ class Rules:
                     number,
                     self.sequence,
                     Balance(5_000_000, 70_000, 0),
-                    {"QWEN3-MAX": Balance(3, 2, 1)},
-                    (ProgrammeLeft("HZ-VOUCHER-2026", 2026, 8_000, None, 900_000),),
+                    {"QWEN3-MAX": Balance(3, 2, 1, 4)},
+                    (ProgrammeLeft("HZ-VOUCHER-2026", 2026, 8_000, None, 900_000, used=2_000),),
+                    debt=120,
+                    obligations=(Obligation("QWEN3-MAX", 100, 30, 0),),
                 )
+            case AskRedemptions():
+                return Redemptions(
+                    number,
+                    self.sequence,
+                    tuple(
+                        OpenRedemption(done, act.member, act.instrument, act.lots, "requested", name, NOW)
+                        for name, (act, done) in self.references.items()
+                        if isinstance(act, Redeem)
+                    ),
+                )
+            case AskProposals():
+                return Proposals(number, self.sequence, ())
             case AskOrders():
                 reports = [
-                    self.report(EventKind.ACCEPTED, each, fee=each.filled, sequence=each.order)
+                    self.report(
+                        EventKind.ACCEPTED,
+                        each,
+                        fee=each.filled,
+                        sequence=each.order,
+                        detail=each.stop_price,
+                    )
                     for each in self.orders.values()
                     if each.state is OrderState.OPEN
                 ]
@@ -167,7 +223,17 @@ class Rules:
                 self.sequence += 1
                 self.acts.append(why)
                 return Decided(number, self.sequence)
+            case Decide(act=Redeem() | Withdraw() as act):
+                return self.referred(number, act)
         raise AssertionError(request)
+
+    def referred(self, number: int, act: Any) -> Decided | Refused:
+        """Take an act once under its reference."""
+        self.sequence += 1
+        known, sequence = self.references.setdefault(act.reference, (act, self.sequence))
+        if known != act:
+            return Refused(number, "reference_used", "reference", act.reference, "give another")
+        return Decided(number, sequence)
 
     def welcome(self, number: int) -> Welcome:
         return Welcome(
@@ -175,11 +241,15 @@ class Rules:
             version=PROTOCOL_VERSION,
             member="ACME",
             role="firm",
+            size="small",
+            regions=("HANGZHOU",),
             instruments=tuple(
-                ListedInstrument(index, "continuous", listing(symbol))
+                ListedInstrument(index, "continuous", listing(symbol), 2, 5)
                 for index, symbol in enumerate(self.symbols)
             ),
-            programmes=(ListedProgramme(0, "HZ-VOUCHER-2026", 2026, 1, 10**9, 10**9, 0, 0, 0),),
+            programmes=(
+                ListedProgramme(0, "HZ-VOUCHER-2026", 2026, 1, 10**9, 10**9, 0, 0, 0, False, terms()),
+            ),
             sequence=self.sequence,
             time=NOW,
         )
@@ -192,6 +262,8 @@ class Rules:
             return [self.cancel(command.order)]
         if command.kind == CommandKind.REDUCE:
             return [self.reduce(command.order, command.quantity)]
+        if command.kind == CommandKind.REPLACE:
+            return self.replace(command)
         if command.kind == CommandKind.MASS_CANCEL:
             return self.cancel_every(command)
         assert command.kind == CommandKind.NEW
@@ -210,6 +282,36 @@ class Rules:
         resting = resting._replace(taken_off=resting.taken_off + lots)
         self.orders[order] = resting
         return self.report(EventKind.REDUCED, resting, reason=reason)
+
+    def replace(self, command: Command) -> list[Report]:
+        """Give an order a new total and price, then let it trade; above a million hao it is refused."""
+        resting = self.orders.get(command.order)
+        if resting is None or not resting.leaves or command.price > PROTECTION:
+            reason = (
+                RejectReason.MONEY_NOT_AVAILABLE if resting and resting.leaves else RejectReason.UNKNOWN_ORDER
+            )
+            return [refusal(self.sequence, reason, order=command.order)]
+        if command.quantity <= resting.filled:
+            return [self.cancel(command.order)]
+        becomes = resting.command._replace(
+            price=command.price or resting.command.price,
+            quantity=command.quantity,
+            stop_price=command.stop_price or resting.command.stop_price,
+        )
+        self.orders[command.order] = resting = resting._replace(command=becomes, taken_off=0)
+        told = self.report(
+            EventKind.REPLACED, resting, subsidy=self.reserved(resting), detail=resting.stop_price
+        )
+        return [told, *(() if resting.is_parked else self.cross(command.order))]
+
+    def trigger(self, order: int) -> Report:
+        """Let a parked stop enter the book."""
+        self.orders[order] = resting = self.orders[order]._replace(is_parked=False)
+        return self.report(EventKind.TRIGGERED, resting)
+
+    def reserved(self, resting: Resting) -> int:
+        """Return what the programme keeps for what is open of an order."""
+        return resting.command.price * resting.leaves // 10 if resting.command.programme >= 0 else 0
 
     def cancel_every(self, command: Command) -> list[Report]:
         if command.instrument >= len(self.symbols):
@@ -250,12 +352,17 @@ class Rules:
             ]
         order = self.sequence
         self.ids[command.client_id] = order
-        resting = Resting(command, order)
+        if not command.price:
+            command = command._replace(price=PROTECTION)
+        resting = Resting(command, order, is_parked=command.type >= OrderType.STOP)
         self.orders[order] = resting
-        reserved = command.price * command.quantity // 10 if command.programme >= 0 else 0
-        reports = [self.report(EventKind.ACCEPTED, resting, subsidy=reserved)]
+        reserved = self.reserved(resting)
+        reports = [self.report(EventKind.ACCEPTED, resting, subsidy=reserved, detail=resting.stop_price)]
+        if resting.is_parked:
+            return reports
         reports += self.cross(order)
-        if command.time_in_force == TimeInForce.IOC and self.orders[order].leaves:
+        ends_at_once = command.time_in_force == TimeInForce.IOC or command.type == OrderType.MARKET
+        if ends_at_once and self.orders[order].leaves:
             reports.append(self.end(order, EventKind.CANCELLED))
         return reports
 
@@ -306,7 +413,10 @@ class Rules:
             fields = command_fields(command) | {"kind": EventKind.KNOWN}
             reason = RejectReason(-order)
             return refusal(self.sequence, reason, detail=detail_of(reason), **fields)
-        return self.report(EventKind.KNOWN, self.orders[order])
+        resting = self.orders[order]
+        return self.report(
+            EventKind.KNOWN, resting, subsidy=self.reserved(resting), detail=resting.stop_price
+        )
 
     def report(self, kind: EventKind, resting: Resting, **fields: Any) -> Report:
         command = resting.command
@@ -314,6 +424,7 @@ class Rules:
             kind=kind,
             side=command.side,
             state=resting.state,
+            type=command.type,
             time_in_force=command.time_in_force,
             instrument=command.instrument,
             programme=command.programme,

@@ -1,4 +1,4 @@
-"""Orders reduced, and cancelled all at once: what is answered, and what is never said twice."""
+"""Orders reduced, replaced, and cancelled all at once: what is answered, and what is never said twice."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ import pytest
 
 from exchange.client.errors import BadInput, OrderRejected, OutcomeUnknown
 from exchange.client.tickets import client_id_bytes
+from exchange.protocol.records import Command
 from exchange.testing import Exchange
-from matching.vocabulary import BOTH_SIDES, EVERY, OrderState, RejectReason, Side
-from tests.client.test_client_session import LATER, NOW, Line, buy, state
+from matching.vocabulary import (
+    BOTH_SIDES,
+    EVERY,
+    CommandKind,
+    OrderState,
+    OrderType,
+    RejectReason,
+    Side,
+    TimeInForce,
+)
+from tests.client.fake_venue import PROTECTION
+from tests.client.test_client_session import LATER, NOW, VOUCHER, Line, buy, state
 
 ALL = client_id_bytes("all")
 
@@ -98,6 +109,84 @@ def test_an_id_sent_again_tells_the_total_as_it_is(line):
     assert line.place(buy(10), "a", LATER).quantity == 6
 
 
+# --- replaced ----------------------------------------------------------------------------------
+
+
+def test_a_replace_is_answered_with_the_order_as_it_is_then(line):
+    order = line.place(buy(10, programme=VOUCHER, time_in_force=TimeInForce.DAY), "a")
+    line.tell(line.rules.fill(order.id, 900, 3))
+    said = line.session.replace(order.id, 800, 7, 0, NOW)
+    line.talk()
+    replaced = outcome_of(said)
+    assert (replaced.price, replaced.quantity, *state(replaced)) == (800, 7, "OPEN", 3, 4)
+    assert replaced.reserved == 800 * 4 // 10
+
+
+def test_a_replaced_order_may_trade_at_once(line):
+    line.rules.liquidity = [[900, 2]]
+    order = line.place(buy(10, price=800), "a")
+    line.session.replace(order.id, 900, 10, 0, NOW)
+    line.talk()
+    assert state(line.session.blotter.order(order.id)) == ("OPEN", 2, 8)
+    assert [fill.price for fill in line.fills()] == [900]
+
+
+def test_a_total_that_is_filled_already_cancels_the_rest(line):
+    order = line.place(buy(10), "a")
+    line.tell(line.rules.fill(order.id, 900, 3))
+    said = line.session.replace(order.id, 0, 3, 0, NOW)
+    line.talk()
+    assert state(outcome_of(said)) == ("CANCELLED", 3, 0)
+
+
+def test_a_refused_replace_leaves_the_order_as_it_was(line):
+    order = line.place(buy(10), "a")
+    said = line.session.replace(order.id, 2_000_000, 10, 0, NOW)
+    line.talk()
+    refused = outcome_of(said)
+    assert (refused.code, refused.order) == ("money_not_available", order)
+    assert f"the replacement of order {order.id} was refused" in str(refused)
+
+
+def test_a_replace_may_be_said_twice(line):
+    order = line.place(buy(10), "a")
+    said = line.session.replace(order.id, 900, 6, 0, NOW)
+    line.talk(deaf=True)
+    line.cut()
+    line.link()
+    assert (outcome_of(said).price, outcome_of(said).quantity) == (900, 6)
+
+
+def test_a_replace_by_another_session_is_told(line):
+    order = line.place(buy(10), "a")
+    line.tell(*line.rules.replace(Command(CommandKind.REPLACE, order=order.id, quantity=12, price=700)))
+    heard = line.session.blotter.order(order.id)
+    assert (heard.price, heard.quantity, heard.leaves) == (700, 12, 12)
+
+
+# --- stops -------------------------------------------------------------------------------------
+
+
+def test_a_parked_stop_tells_where_it_waits_until_it_is_triggered(line):
+    order = line.place(buy(10, price=0, type=OrderType.STOP, stop_price=1_100), "a")
+    assert (order.type, order.stop_price, order.price) == (OrderType.STOP, 1_100, PROTECTION)
+    said = line.session.replace(order.id, 0, 10, 1_200, NOW)
+    line.talk()
+    assert outcome_of(said).stop_price == 1_200
+    line.tell(line.rules.trigger(order.id)._replace(price=900_000))
+    heard = line.session.blotter.order(order.id)
+    assert (heard.stop_price, heard.price, heard.type) == (0, 900_000, OrderType.STOP)
+
+
+def test_a_list_tells_of_stops_placed_elsewhere(line):
+    order = line.place(buy(10, type=OrderType.STOP_LIMIT, stop_price=1_100), "a")
+    line.session.blotter.forget(order.id)
+    asked = line.session.open_orders()
+    line.talk()
+    (listed,) = asked.result()
+    assert (listed.type, listed.stop_price, listed.price) == (OrderType.STOP_LIMIT, 1_100, 1_000)
+
+
 # --- all at once -------------------------------------------------------------------------------
 
 
@@ -178,6 +267,43 @@ def test_a_reduction_of_what_has_ended_is_raised(firm, qwen):
         firm.reduce(order, 0)
 
 
+def test_a_firm_replaces_its_order_and_holds_what_it_then_needs(firm, qwen):
+    before = firm.account().money
+    order = firm.place(qwen.buy(10, limit=low(qwen)))
+    replaced = firm.replace(order, quantity=20)
+    assert (replaced.price, replaced.quantity, replaced.leaves) == (order.price, 20, 20)
+    replaced = firm.replace(order.id, price=low(qwen, 5))
+    assert (replaced.price, replaced.quantity) == (low(qwen, 5), 20)
+    assert firm.account().money.held >= 20 * low(qwen, 5)
+    with pytest.raises(OrderRejected, match="money_not_available"):
+        firm.replace(order, quantity=10**8)
+    assert firm.orders()[0].quantity == 20
+    with pytest.raises(BadInput, match="price 1 hao is off the tick"):
+        firm.replace(order, price=1)
+    firm.cancel(order)
+    assert firm.account().money == before
+    with pytest.raises(OrderRejected) as caught:
+        firm.replace(order, quantity=5)
+    assert caught.value.order is not None
+    assert (caught.value.code, caught.value.order.state) == ("unknown_order", OrderState.CANCELLED)
+
+
+def test_a_stop_waits_outside_of_the_book_until_a_trade_reaches_it(venue, firm, qwen):
+    price = qwen.listing.list_price
+    with venue.connect(qwen.listing.provider) as provider:
+        provider.place(qwen.sell(5, limit=price))
+        stop = firm.place(qwen.buy(2, type="stop", stop_price=price, limit=price + 10 * qwen.tick))
+        assert (stop.state, stop.stop_price, stop.leaves) == (OrderState.OPEN, price, 2)
+        (listed,) = firm.orders()
+        assert (listed.type, listed.stop_price) == (OrderType.STOP, price)
+        moved = firm.replace(stop, stop_price=price + qwen.tick)
+        assert moved.stop_price == price + qwen.tick
+        firm.replace(stop, stop_price=price)
+        firm.place(qwen.buy(1, type="market", limit=price))
+        ended = firm.order(stop)
+        assert (ended.state, ended.filled, ended.stop_price) == (OrderState.FILLED, 2, 0)
+
+
 def test_a_firm_cancels_all_its_orders_or_some_of_a_kind(firm, qwen):
     other = firm.instruments["DEEPSEEK-V4-PRO"]
     mine = [firm.place(qwen.buy(1, limit=low(qwen, ticks))) for ticks in (2, 1, 0)]
@@ -235,5 +361,7 @@ def test_a_reduction_without_an_answer_is_an_outcome_unknown(venue, firm, qwen, 
     monkeypatch.setattr(venue, "mail_of", lambda _session: [])
     with pytest.raises(OutcomeUnknown, match=r"not known whether the order was reduced.*never said twice"):
         firm.reduce(order, 4, timeout=0.01)
+    with pytest.raises(OutcomeUnknown, match=r"not known whether the order was replaced.*comes to the same"):
+        firm.replace(order, quantity=4, timeout=0.01)
     with pytest.raises(OutcomeUnknown, match=r"not known whether the orders were cancelled.*harmless"):
         firm.cancel_all(timeout=0.01)

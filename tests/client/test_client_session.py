@@ -221,7 +221,7 @@ def test_a_refusal_names_field_value_and_remedy(line):
     assert (refused.client_id, refused.known, refused.order) == ("a", False, None)
     assert str(refused) == (
         "order 'a' was refused for its price of 0.105 yuan (price_off_tick): "
-        "give a multiple of the tick, 100 hao"
+        "give a multiple of the tick, 0.01 yuan"
     )
     assert line.place(buy(), "a").known, "the id is used, and the refusal is told again"
 

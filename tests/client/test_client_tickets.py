@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,17 +13,17 @@ from exchange.client.errors import BadInput, UnknownName
 from exchange.client.money import hao_of, yuan
 from exchange.client.tickets import Instruments, OrderTicket, client_id_bytes
 from exchange.protocol.messages import ListedInstrument, ListedProgramme
-from matching.vocabulary import NOTIONAL_MAX, PRICE_MAX, SelfTrade, Side, TimeInForce
-from tests.client.fake_venue import listing
+from matching.vocabulary import NOTIONAL_MAX, PRICE_MAX, OrderType, SelfTrade, Side, TimeInForce
+from tests.client.fake_venue import listing, terms
 
 VOUCHER = "HZ-VOUCHER-2026"
 
 
 @pytest.fixture
 def instruments():
-    programme = ListedProgramme(0, VOUCHER, 2026, 1, 10**9, 10**9, 0, 0, 0)
+    programme = ListedProgramme(0, VOUCHER, 2026, 1, 10**9, 10**9, 0, 0, 0, False, terms())
     listed = tuple(
-        ListedInstrument(index, "continuous", listing(symbol))
+        ListedInstrument(index, "continuous", listing(symbol), 2, 5)
         for index, symbol in enumerate(("QWEN3-MAX", "QWEN3-CODER", "DEEPSEEK-V3"))
     )
     return Instruments(listed, Programmes({VOUCHER: programme}))
@@ -80,7 +81,6 @@ def test_a_price_is_yuan_as_text_or_decimal_and_hao_as_an_int(qwen, limit):
         ("1e3", "limit '1e3' is no amount of yuan"),
         ("١٢", "is no amount of yuan"),
         ("12,35", "limit '12,35' is no amount of yuan"),
-        (None, "limit None is no amount of yuan"),
         (Decimal("NaN"), "is no amount of yuan"),
         (Decimal("1e999999999"), "is no amount of yuan"),
     ],
@@ -213,3 +213,44 @@ def test_a_client_id_is_padded(client_id):
 def test_a_client_id_is_1_to_24_ascii_characters(client_id):
     with pytest.raises(BadInput, match="is no id: give 1 to 24 printable ASCII characters"):
         client_id_bytes(client_id)
+
+
+# --- types -------------------------------------------------------------------------------------
+
+
+def test_a_market_order_may_leave_its_price_to_the_venue(qwen):
+    ticket = qwen.buy(5, type="market")
+    assert (ticket.type, ticket.price) == (OrderType.MARKET, 0)
+    assert qwen.sell(5, type=OrderType.MARKET, limit="12.35").price == 123_500
+
+
+def test_stops_name_the_price_that_they_wait_for(qwen):
+    stop = qwen.sell(5, type="stop", stop_price="12")
+    assert (stop.type, stop.price, stop.stop_price) == (OrderType.STOP, 0, 120_000)
+    limited = qwen.buy(5, type="stop_limit", stop_price=120_000, limit="12.5", display_quantity=1)
+    assert (limited.type, limited.price, limited.display_quantity) == (OrderType.STOP_LIMIT, 125_000, 1)
+    trailing = qwen.sell(5, type="trailing_stop", trail="0.5", programme=None)
+    assert (trailing.stop_price, trailing.trail) == (0, 5_000)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "told"),
+    [
+        ({}, "an order of type limit needs a limit"),
+        ({"type": "stop_limit", "stop_price": "1"}, "type stop_limit needs a limit"),
+        ({"type": "stop"}, "type stop needs a stop_price"),
+        ({"type": "trailing_stop", "stop_price": "1"}, "type trailing_stop needs a trail"),
+        ({"limit": "1", "stop_price": "1"}, "type limit has no stop_price"),
+        ({"type": "market", "trail": "1"}, "type market has no trail"),
+        ({"type": "stop", "stop_price": "1", "trail": "1"}, "type stop has no trail"),
+        ({"type": "market", "display_quantity": 1}, "type market has no display_quantity"),
+        ({"type": "stop", "stop_price": "1", "post_only": True}, "type stop has no post_only"),
+        ({"type": "pegged", "limit": "1"}, "type 'pegged' is unknown: use one of limit, market"),
+        ({"type": "stop", "stop_price": "1.00001"}, "stop_price '1.00001' yuan has more than 4 decimals"),
+        ({"type": "stop", "stop_price": 101}, "stop_price 101 hao is off the tick"),
+        ({"type": "trailing_stop", "trail": "0"}, "trail '0' yuan is not between"),
+    ],
+)
+def test_what_a_type_lacks_or_does_not_know_is_told(qwen, wishes, told):
+    with pytest.raises(BadInput, match=re.escape(told)):
+        qwen.buy(5, **wishes)

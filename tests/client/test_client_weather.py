@@ -14,7 +14,7 @@ import pytest
 from exchange.client.answers import Fill, Order
 from exchange.client.errors import FillsMissed
 from exchange.client.fillbook import FillReader
-from exchange.client.requests import Cancels, NewOrders
+from exchange.client.requests import Cancels, NewOrders, Replacement
 from exchange.client.session import Session
 from exchange.client.tickets import OrderTicket, client_id_bytes
 from exchange.protocol.messages import REPORTS
@@ -38,7 +38,9 @@ class Weather:
         self.is_up = False
         self.out: deque[bytes] = deque()
         self.back: deque[bytes] = deque()
-        self.waiting: NewOrders | Cancels | None = None
+        self.waiting: NewOrders | Cancels | Replacement | None = None
+        self.had: set[tuple[int, int, int]] = set()
+        """Every price and total that an order has had at the venue, with its number."""
         self.wanted: list[tuple[bytes, OrderTicket]] = []
 
     # --- the network -----------------------------------------------------------------------
@@ -67,6 +69,8 @@ class Weather:
     def carry_out(self) -> None:
         if self.out:
             self.back += [frame for _, frame in self.rules.take(self.link_number, self.out.popleft())]
+            for each in self.rules.orders.values():
+                self.had.add((each.order, each.command.price, each.command.quantity))
 
     def carry_back(self) -> None:
         if self.back:
@@ -91,7 +95,7 @@ class Weather:
     # --- the caller ------------------------------------------------------------------------
 
     def call(self) -> None:
-        """Place or cancel something, or give up, or read what came of it."""
+        """Place, cancel or replace something, or give up, or read what came of it."""
         if self.waiting is not None:
             if self.waiting.is_done() or self.chance.random() < 0.1:
                 self.end_call(self.waiting)
@@ -99,6 +103,11 @@ class Weather:
         orders = list(self.session.blotter.open_orders())
         if orders and self.chance.random() < 0.3:
             self.waiting = self.session.cancel([self.chance.choice(orders).id], NOW)
+            return
+        if orders and self.chance.random() < 0.3:
+            price = 100 * self.chance.randint(0, 9)
+            order_id, total = self.chance.choice(orders).id, self.chance.randint(1, 12)
+            self.waiting = self.session.replace(order_id, price, total, 0, NOW)
             return
         if not self.session.instruments:
             return
@@ -113,16 +122,13 @@ class Weather:
         self.session.place(said)
         self.waiting = said
 
-    def end_call(self, said: NewOrders | Cancels) -> None:
+    def end_call(self, said: NewOrders | Cancels | Replacement) -> None:
         """What the session answers is true of the venue, now or a while ago."""
         for outcome in self.session.outcomes(said):
             if isinstance(outcome, Order):
                 venue = self.rules.orders[outcome.id]
                 assert outcome.client_id.encode() == venue.command.client_id.rstrip(b"\0")
-                assert (outcome.price, outcome.quantity) == (
-                    venue.command.price,
-                    venue.command.quantity,
-                )
+                assert (outcome.id, outcome.price, outcome.quantity) in self.had
                 assert outcome.filled <= venue.filled
                 if outcome.state is not OrderState.OPEN:
                     assert (outcome.state, outcome.filled) == (venue.state, venue.filled)
@@ -165,12 +171,14 @@ def test_one_id_is_one_order_in_any_weather(world, seed, scale):
         assert len(placed) == len(set(placed))
         for order in weather.session.blotter.orders.values():
             venue = weather.rules.orders[order.id]
-            assert (order.state, order.filled, order.gross, order.leaves) == (
+            assert (order.state, order.filled, order.gross, order.leaves, order.price) == (
                 venue.state,
                 venue.filled,
                 venue.gross,
                 venue.leaves,
+                venue.command.price,
             )
+            assert order.quantity == venue.total
 
 
 @pytest.mark.parametrize("world", range(WORLDS))

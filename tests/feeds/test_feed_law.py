@@ -10,7 +10,7 @@ import pytest
 
 from feeds.builder import BookBuilder, Books, State
 from feeds.messages import Depth, Heartbeat, Message, Trades, read
-from matching.view import waiting_of
+from matching.view import parked_of, waiting_of
 from matching.vocabulary import EventKind, Side
 from tests.feeds.flow import SECOND, Flow, Venue, everything, heal, market_of, market_seen, seen, truth
 
@@ -58,6 +58,13 @@ def test_canary_the_flow_holds_every_kind_of_event(seed):
         waiting += sum(len(waiting_of(venue.book, at, side)) for at in venue.instruments for side in Side)
     assert kinds == set(EventKind) - {EventKind.KNOWN, EventKind.MASS_CANCELLED}
     assert (auctions > 10, waiting > 100) == (True, True)
+    assert parked_stops_told(seed) == {
+        EventKind.REPLACED,
+        EventKind.REDUCED,
+        EventKind.CANCELLED,
+        EventKind.EXPIRED,
+        EventKind.TRIGGERED,
+    }
     venue, deepest, crossed = Venue(), 0, 0
     for commands in Flow(seed).batches(4_000):
         venue.play(commands)
@@ -66,6 +73,19 @@ def test_canary_the_flow_holds_every_kind_of_event(seed):
             deepest = max(deepest, min(len(bids), len(asks)))
             crossed += bool(bids) and bool(asks) and bids[0][0] >= asks[0][0]
     assert (deepest >= 8, crossed > 100) == (True, True)
+
+
+def parked_stops_told(seed: int) -> set[EventKind]:
+    """Return what befell stops while they were parked: the first that each batch brought to one of them."""
+    venue, told = Venue(), set()
+    for commands in everything(seed, 4_000):
+        ids = (parked_of(venue.book, at, side)["id"] for at in venue.instruments for side in Side)
+        parked = {int(number) for half in ids for number in half}
+        for event in venue.play(commands).events:
+            if int(event["order"]) in parked and event["kind"] != EventKind.REJECTED:
+                parked.discard(int(event["order"]))
+                told.add(EventKind(int(event["kind"])))
+    return told
 
 
 class Line:

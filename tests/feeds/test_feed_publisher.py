@@ -159,6 +159,15 @@ def test_a_parked_stop_that_is_cancelled_stays_a_secret_wherever_it_would_have_s
     assert told(venue, cancel(2), cancel(3)) == []
 
 
+def test_a_parked_stop_that_moves_or_ends_with_the_day_stays_a_secret(venue):
+    told(venue, order(1, BUY, 5, 104))
+    day = TimeInForce.DAY
+    stop = order(2, BUY, 5, 104, type=OrderType.STOP, stop_price=110, time_in_force=day)
+    assert told(venue, stop) == []
+    assert told(venue, change(CommandKind.REPLACE, 2, quantity=7, stop_price=112)) == []
+    assert told(venue, end_day()) == []
+
+
 def test_a_triggered_order_that_ends_at_once_keeps_its_price_to_itself(venue):
     told(venue, order(1, BUY, 1, 110, type=OrderType.STOP, stop_price=102), order(2, SELL, 3, 102))
     assert told(venue, order(3, BUY, 1, 102)) == [

@@ -79,6 +79,37 @@ def test_orders_with_instructions_are_placed_reduced_and_cancelled_together(venu
     assert facts(venue, "cancel", "--all")["orders"] == []
 
 
+def test_orders_of_every_type_are_placed_and_replaced(venue):
+    facts(venue, "place", "sell", "QWEN3-MAX", "10", "6.30", "--as", "alibaba")
+    market = facts(venue, "place", "buy", "QWEN3-MAX", "4", "6.30", "--type", "market")
+    assert (market["type"], market["state"], market["filled"]) == ("market", "filled", 4)
+    stop = ("place", "buy", "QWEN3-MAX", "2", "6.40", "--type", "stop_limit", "--stop-price", "6.35")
+    parked = facts(venue, *stop)
+    assert (parked["state"], parked["stop_price"]) == ("open", 63_500)
+    number = str(parked["order"])
+    moved = facts(venue, "replace", number, "--stop-price", "6.36", "--quantity", "3")
+    assert (moved["stop_price"], moved["price"], moved["quantity"]) == (63_600, 64_000, 3)
+    assert "6.36" in call(venue, "orders")
+    trailing = ("place", "sell", "QWEN3-MAX", "1", "6.00", "--type", "trailing_stop", "--trail", "0.20")
+    assert facts(venue, *trailing)["stop_price"] == 63_000 - 2_000
+    assert "give --price, --quantity or --stop-price" in call(venue, "replace", number, code=2)
+    assert len(facts(venue, "cancel", "--all")["orders"]) == 2
+
+
+def test_a_firm_redeems_withdraws_and_reads_its_statement(venue):
+    facts(venue, "place", "sell", "QWEN3-MAX", "5", "6.20", "--as", "alibaba")
+    facts(venue, "place", "buy", "QWEN3-MAX", "5", "6.20")
+    number = str(facts(venue, "redeem", "QWEN3-MAX", "2", "--reference", "REQ-1")["redemption"])
+    assert number in call(venue, "redemptions")
+    facts(venue, "deliver", number, "--as", "alibaba")
+    facts(venue, "withdraw", "1.00", "--reference", "W-1")
+    told = facts(venue, "account", "--statement")
+    reasons = {movement["reason"] for one in told["accounts"] for movement in one["movements"]}
+    assert {"deposit", "trade", "redeem", "burn", "withdrawal"} <= reasons
+    assert "withdrawal" in call(venue, "account", "--statement", "--from", "2020-01-01")
+    assert "go with --statement" in call(venue, "account", "--from", "2020-01-01", code=2)
+
+
 def test_an_analysts_questions(venue):
     rows = facts(venue, "sql", "select instrument, count(*) as n from instruments group by 1 limit 3")["rows"]
     assert len(rows) == 3
@@ -95,7 +126,7 @@ def test_an_analysts_questions(venue):
         (("place", "buy", "QWEN3-MAX", "1", "6.115"), "multiple of the tick"),
         (("place", "buy", "QWEN3-MAX", "0", "6.11"), "at least 1"),
         (("place", "buy", "QWEN3-MAX", "-5", "6.11"), "No such option"),
-        (("place", "sell", "QWEN3-MAX", "1000", "6.11"), "free lots"),
+        (("place", "sell", "QWEN3-MAX", "1000", "6.11"), "lots that are available"),
         (("place", "buy", "QWEN3-MAX", "99999999", "6.11"), "deposit"),
         (("place", "buy", "QWEN3-MAX", "1", "6.11", "--programme", "NONE"), "choose one"),
         (("cancel", "12345678"), "unknown_order"),

@@ -26,6 +26,7 @@ from matching.vocabulary import (
     CommandKind,
     EventKind,
     OrderState,
+    OrderType,
     RejectReason,
     Side,
     TimeInForce,
@@ -82,19 +83,20 @@ def test_the_member_field_of_a_command_is_not_believed(venue):
         ({"quantity": 2**40, "price": 10**10}, RejectReason.NOTIONAL_TOO_LARGE, 2**61 // 10**10),
         ({"client_id": b"caf\xc3\xa9".ljust(24, b"\0")}, RejectReason.CLIENT_ID_INVALID, 0),
         ({"side": 7}, RejectReason.UNKNOWN_SIDE, 0),
-        ({"type": 3}, RejectReason.UNKNOWN_TYPE, 0),
+        ({"type": 5}, RejectReason.UNKNOWN_TYPE, 0),
+        ({"type": OrderType.STOP_LIMIT}, RejectReason.STOP_PRICE_INVALID, 0),
+        ({"type": OrderType.TRAILING_STOP}, RejectReason.TRAIL_INVALID, 0),
         ({"time_in_force": 9}, RejectReason.UNKNOWN_TIME_IN_FORCE, 0),
         ({"kind": 5}, RejectReason.UNKNOWN_KIND, 0),
         ({"kind": CommandKind.ACT}, RejectReason.UNKNOWN_KIND, 0),
         ({"kind": CommandKind.END_DAY}, RejectReason.UNKNOWN_KIND, 0),
         ({"kind": CommandKind.CLOCK}, RejectReason.UNKNOWN_KIND, 0),
-        ({"kind": CommandKind.REPLACE}, RejectReason.UNKNOWN_KIND, 0),
         ({"kind": CommandKind.REDUCE, "quantity": 0}, RejectReason.QUANTITY_NOT_POSITIVE, 0),
         ({"kind": CommandKind.MASS_CANCEL, "instrument": -2}, RejectReason.UNKNOWN_INSTRUMENT, 0),
         ({"kind": CommandKind.MASS_CANCEL, "side": 2}, RejectReason.UNKNOWN_SIDE, 0),
         ({"self_trade": 9}, RejectReason.UNKNOWN_SELF_TRADE, 0),
         ({"time_in_force": TimeInForce.GTD}, RejectReason.EXPIRY_INVALID, 0),
-        ({"stop_price": 5}, RejectReason.FIELD_NOT_SUPPORTED, 0),
+        ({"instructions": 2}, RejectReason.FIELD_NOT_SUPPORTED, 0),
         ({"client_id": bytes(24)}, RejectReason.CLIENT_ID_INVALID, 0),
     ],
 )
@@ -208,6 +210,28 @@ def test_reductions_and_mass_cancels_reach_only_ones_own_orders(venue):
     ended, done = venue.reports(ANN, commands(every))
     assert (ended.kind, ended.order) == (EventKind.CANCELLED, placed.order)
     assert (done.kind, done.quantity, done.client_id) == (EventKind.MASS_CANCELLED, 1, every.client_id)
+
+
+def test_a_replace_reaches_only_ones_own_order_and_a_refused_one_names_it(venue):
+    (placed,) = venue.reports(ANN, commands(new(venue, "a1", Side.BUY, 5, -1)))
+    fields = {"kind": CommandKind.REPLACE, "order": placed.order}
+    replace = new(venue, "", Side.BUY, 8, -2, **fields)
+    (foreign,) = venue.reports(BOB, commands(replace))
+    assert (foreign.reason, foreign.order) == (RejectReason.UNKNOWN_ORDER, placed.order)
+    (replaced,) = venue.reports(ANN, commands(replace))
+    assert (replaced.kind, replaced.price, replaced.quantity, replaced.leaves) == (
+        EventKind.REPLACED,
+        placed.price - 100,
+        8,
+        8,
+    )
+    (refused,) = venue.reports(ANN, commands(replace._replace(price=61_150)))
+    assert (refused.kind, refused.reason, refused.order, refused.detail) == (
+        EventKind.REJECTED,
+        RejectReason.PRICE_OFF_TICK,
+        placed.order,
+        100,
+    )
 
 
 def test_an_order_that_expires_by_anothers_command_is_told_to_its_own_member(venue):

@@ -62,7 +62,7 @@ def test_a_day_keeps_every_law(tmp_path, seed, scale, day):
         assert follower.engine.state_hash() == venue.engine.state_hash(), "replay is not live"
         assert book_from_feed(folder, commit) == book_of(venue.engine)
         (row,) = follower.engine.programmes()
-        assert (row.reserved, row.uncommitted + row.paid) == (0, row.budget)
+        assert (row.reserved, row.uncommitted + row.paid + row.vested) == (0, row.budget)
         exhausted = "select count(*) from refusals where reason = 'programme_exhausted'"
         assert store.cursor().execute(exhausted).fetchall() > [(0,)], "the budget was not put to the test"
         store.close()

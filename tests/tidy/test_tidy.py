@@ -16,7 +16,9 @@ PACKAGES = ("exchange", "feeds", "matching", "settlement")
 
 FILE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 70
-WHOLE_NUMBERS = re.compile(r"matching/.*|settlement/(balances|layout|postings|programmes)\.py")
+WHOLE_NUMBERS = re.compile(
+    r"matching/.*|settlement/(balances|layout|parcels|postings|programmes|redeeming|reversing)\.py"
+)
 """Where money, prices and quantities are reckoned: no float, and so no `/`."""
 RECKON_NOTHING = {
     "matching/kernel.py",
