@@ -21,8 +21,17 @@ help: ## print this list
 run: $(READY) ## start a venue with a market on it, watch it for DEMO_SECONDS, and close its books
 	@$(BIN)/bourse demo --seconds $(DEMO_SECONDS)
 
+# Tests run in two halves side by side: those of the order book and all others. Each half has machine code of its
+# own, for Numba's cache is not made for two processes that compile. $(1) selects, by pytest's marks.
+BOOK := tests/matching tests/matchfile tests/conformance tests/bench tests/tidy matching
+BOOK_KERNELS := $(or $(BOURSE_KERNEL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tokenbourse/kernels)-of-the-book
+halves = log=$$(mktemp); \
+	BOURSE_KERNEL_CACHE=$(BOOK_KERNELS) $(SEEDED) $(BIN)/pytest -m $(1) $(BOOK) >$$log 2>&1 & book=$$!; \
+	$(SEEDED) $(BIN)/pytest -m $(1) $(BOOK:%=--ignore=%); venue=$$?; \
+	wait $$book; book=$$?; cat $$log; rm -f $$log; exit $$((venue | book))
+
 test: $(READY) ## run the tests and the packages' doctests, but for those marked slow
-	@$(BIN)/pytest -m "not slow and not nightly"
+	@$(call halves,"not slow and not nightly")
 
 check: lint types imports stale test slow ## do all that must pass before a change lands; CI runs this
 
@@ -49,7 +58,7 @@ stale: $(READY) ## check that what is generated is what `make docs` would write
 	@$(BIN)/python -m exchange.catalogue.generate --check
 
 slow: $(READY) ## run the tests marked slow
-	@$(BIN)/pytest -m "slow and not nightly"
+	@$(call halves,"slow and not nightly")
 
 bench: $(READY) ## measure, and write one line of JSON a run
 	@$(BIN)/python -m bench
