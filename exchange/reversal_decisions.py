@@ -115,9 +115,11 @@ class ReversalDecision(MoneyDecision):
     def hold_more(self, parcel: int, released: int) -> None:
         """Let an open order's buyer hold what its deducting programme no longer reserves for it."""
         ledger = self.core.ledger
-        if released == 0 or not self.may_hold_more(parcel):
+        row = ledger.parcels[parcel]
+        is_deducting = ledger.programmes[row["programme"]]["payout"] == Payout.DEDUCT
+        if released == 0 or not row["is_open"] or not is_deducting:
             return
-        stake = ledger.stakes[find(self.core.book, int(ledger.parcels[parcel]["order"]))]
+        stake = ledger.stakes[find(self.core.book, int(row["order"]))]
         money = ledger.accounts[stake["money"]]
         stake["held"] += released
         money["held"] += released
@@ -154,13 +156,6 @@ class ReversalDecision(MoneyDecision):
         ledger = self.core.ledger
         instrument = int(ledger.accounts[ledger.parcels[parcel]["account"]]["asset"]) - 1
         return bool(is_own(ledger, instrument, group))
-
-    def may_hold_more(self, parcel: int) -> bool:
-        """Tell whether a parcel's buyer must hold what its programme no longer reserves for an open order."""
-        ledger = self.core.ledger
-        row = ledger.parcels[parcel]
-        is_deducting = ledger.programmes[row["programme"]]["payout"] == Payout.DEDUCT
-        return bool(row["is_open"] and is_deducting)
 
     def reckon_related(self, act: FindRelated) -> None:
         """Reckon without the trades between two groups, and make them one."""

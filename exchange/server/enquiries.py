@@ -34,7 +34,7 @@ from matching.places import find
 from matching.vocabulary import NO_SLOT, Phase, RejectReason
 from settlement.classes import KINDS
 from settlement.layout import MONEY
-from settlement.programmes import usage_key
+from settlement.programmes import is_excluded, usage_key
 
 OVERSEERS = ("operator", "auditor")
 """The roles that see everybody's redemptions, and what is proposed."""
@@ -85,10 +85,7 @@ class Enquiries:
                 for asset, balance in sorted(own.items())
                 if balance.available or balance.held or balance.restricted or balance.redeeming
             },
-            programmes=tuple(
-                self._left(index, int(ledger.members[member]["group"]))
-                for index in range(len(engine.registry.programmes))
-            ),
+            programmes=tuple(self._left(index, member) for index in range(len(engine.registry.programmes))),
             debt=int(money["debt"]),
             obligations=tuple(
                 Obligation(symbols[instrument], one.issued, one.redeemed, one.expired)
@@ -182,11 +179,11 @@ class Enquiries:
             for row in self._engine.programmes()
         )
 
-    def _left(self, programme: int, group: int) -> ProgrammeLeft:
-        """Return what the caps of one programme leave to one group."""
+    def _left(self, programme: int, member: int) -> ProgrammeLeft:
+        """Return what one programme leaves to a member, whose group's caps count."""
         ledger = self._engine.core.ledger
         terms = self._engine.registry.programmes[programme]
-        money, lots, measured = self._used(programme, group)
+        money, lots, measured = self._used(programme, int(ledger.members[member]["group"]))
         return ProgrammeLeft(
             code=terms.code,
             fiscal_year=terms.fiscal_year,
@@ -195,7 +192,7 @@ class Enquiries:
             uncommitted=int(ledger.programmes[programme]["uncommitted"]),
             used=money,
             measured=measured,
-            barred="" if (reason := self._barred(programme, group)) is None else reason.name.lower(),
+            barred="" if (reason := self._barred(programme, member)) is None else reason.name.lower(),
         )
 
     def _used(self, programme: int, group: int) -> tuple[int, int, int]:
@@ -207,16 +204,15 @@ class Enquiries:
         usage = ledger.usages[slot]
         return int(usage["money"]), int(usage["lots"]), int(usage["measured"])
 
-    def _barred(self, programme: int, group: int) -> RejectReason | None:
-        """Return why a programme gives a group nothing more, whatever it buys."""
+    def _barred(self, programme: int, member: int) -> RejectReason | None:
+        """Return why a programme gives a member nothing more, whatever it buys."""
         ledger = self._engine.core.ledger
+        group = int(ledger.members[member]["group"])
         if ledger.programmes[programme]["closed"]:
             return RejectReason.PROGRAMME_CLOSED
         if ledger.groups[group]["debt"] > 0:
             return RejectReason.PROGRAMME_DEBT
-        pairs = ledger.exclusions[: int(ledger.totals[0]["exclusions"])]
-        others = pairs["other"][pairs["programme"] == programme].tolist()
-        if any(any(self._used(other, group)[:2]) for other in others):
+        if is_excluded(ledger, programme, group):
             return RejectReason.PROGRAMME_EXCLUDED
         return None
 

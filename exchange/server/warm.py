@@ -22,7 +22,15 @@ from matching.places import remember
 from matching.view import walk_depth, walk_orders
 from settlement.balances import note_accounts
 from settlement.layout import EFFECT
-from settlement.programmes import inclusion_key, note_usages, rate_for, usage_of
+from settlement.programmes import (
+    inclusion_key,
+    is_barred,
+    is_excluded,
+    is_own,
+    note_usages,
+    rate_for,
+    usage_of,
+)
 
 Step = tuple[str, Callable[[], object]]
 
@@ -65,8 +73,11 @@ def venue_steps() -> Iterator[Step]:
 
 
 def touch_programmes(core: Core) -> None:
-    """Call the kernels that acts enter by themselves, on the first rows of a core that nobody needs."""
+    """Call the kernels that acts and enquiries enter by themselves, on a core that nobody needs."""
     rate_for(core.ledger, 0, 0, 0)
+    is_own(core.ledger, 0, 0)
+    is_barred(core.ledger, 0, 0)
+    is_excluded(core.ledger, 0, 0)
     usage_of(core.ledger, 0, 0)
     remember(core.ledger.included, inclusion_key(0, 0), 0)
     find(core.book, 0)
