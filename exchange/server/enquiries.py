@@ -34,7 +34,7 @@ from matching.places import find
 from matching.vocabulary import NO_SLOT, Phase, RejectReason
 from settlement.classes import KINDS
 from settlement.layout import MONEY
-from settlement.programmes import is_excluded, usage_key
+from settlement.programmes import is_barred, is_excluded, usage_key
 
 OVERSEERS = ("operator", "auditor")
 """The roles that see everybody's redemptions, and what is proposed."""
@@ -212,6 +212,8 @@ class Enquiries:
             return RejectReason.PROGRAMME_CLOSED
         if ledger.groups[group]["debt"] > 0:
             return RejectReason.PROGRAMME_DEBT
+        if is_barred(ledger, programme, member):
+            return RejectReason.PROGRAMME_NOT_ELIGIBLE
         if is_excluded(ledger, programme, group):
             return RejectReason.PROGRAMME_EXCLUDED
         return None

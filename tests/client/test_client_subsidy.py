@@ -6,9 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from exchange.client.answers import Programmes
-from exchange.client.errors import BadInput
+from exchange.client.errors import BadInput, OrderRejected
 from exchange.client.subsidy import Standing, preview
 from exchange.client.tickets import Instrument
+from exchange.protocol.acts import FindIneligible
 from exchange.protocol.messages import ListedInstrument, ListedProgramme, ProgrammeLeft
 from exchange.server.founding import sandbox_firms, standard_acts, voucher
 from exchange.testing import OPENING, Exchange
@@ -151,3 +152,15 @@ def test_an_order_tells_what_it_has_earned_and_what_is_kept_for_the_rest(at):
         assert replaced.subsidy + replaced.reserved == (4 * price + 16 * replaced.price) * 3 // 10
         assert ex.cancel(order).reserved == 0
         assert ex.account().programmes[at].used == filled.subsidy
+
+
+def test_a_firm_that_was_found_ineligible_is_told_so_beforehand():
+    venue = Exchange()
+    code = f"HZ-VOUCHER-{OPENING.year}"
+    operator, firm = venue.connect("OPERATOR"), venue.connect("SANDBOX")
+    ticket = firm.instruments["QWEN3-MAX"].buy(10, limit="6.11", programme=code)
+    assert firm.preview(ticket).barred == ""
+    operator.act(FindIneligible("SANDBOX", code), "its books were not its own")
+    assert firm.preview(ticket).barred == "programme_not_eligible"
+    with pytest.raises(OrderRejected, match="programme_not_eligible"):
+        firm.place(ticket)
