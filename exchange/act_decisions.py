@@ -29,7 +29,7 @@ class ActDecision:
 
     `value` says what is at fault in an act that is refused, `detail` is the number that its remedy speaks
     of; `answered` is the sequence with which it is answered: its own, but for what was done before and is
-    sent again.
+    sent again. `cause` is told with the orders that the act cancels.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class ActDecision:
         self.value = ""
         self.detail = 0
         self.answered = sequence
+        self.cause = RejectReason.NONE
         self.members: list[MemberRow] = []
         self.instruments: list[InstrumentRow] = []
         self.postings: list[Posting] = []

@@ -1,7 +1,7 @@
 """The core's kernels: refuse or hold, match, settle, subsidise; one call for a whole batch.
 
 The order of the steps of a command is the order of the calls in `new_order`. `exchange.engine` calls
-`run`, `begin_act`, `end_act` and `find_faults`, and nothing else.
+`run`, `begin_act` and `end_act`, and nothing else.
 """
 
 from __future__ import annotations
@@ -402,11 +402,18 @@ def begin_act(core: Core, commands: np.ndarray, row: int, output: Output) -> int
 
 @rare
 def end_act(
-    core: Core, commands: np.ndarray, row: int, first: int, forms: np.ndarray, output: Output, at: int
+    core: Core,
+    commands: np.ndarray,
+    row: int,
+    first: int,
+    forms: np.ndarray,
+    cause: int,
+    output: Output,
+    at: int,
 ) -> int:
     """Put to the book what the ACT in `row` asks of it: phases, cancels, mass cancels; behind what was told.
 
-    Returns how many events stand written.
+    `cause` is told with the orders that it cancels. Returns how many events stand written.
     """
     command = commands[row]
     counts = core.book.counts[0]
@@ -417,34 +424,14 @@ def end_act(
             end = set_phase_of(core.book, form.instrument, form.phase, form.price, output.events, at)
         elif form.kind == CommandKind.CANCEL:
             slot = find(core.book, form.order)
-            end = withdraw(core.book, slot, EventKind.CANCELLED, RejectReason.NONE, output.events, at)
+            end = withdraw(core.book, slot, EventKind.CANCELLED, cause, output.events, at)
         else:
             end = mass_cancel(core.book, form, output.events, at)
+            for told in range(at, end):
+                output.events[told].reason = cause
         at = settle(core, command, output, at, end)
     counts.decrements = 0
     if core.book.counts[0].calls > 0:
         at = tell_indicated(core, command, output, wide(0), at)
     sign(command, row, first + row, output, 0, at)
     return at
-
-
-@kernel
-def find_faults(core: Core, commands: np.ndarray, faults: np.ndarray, details: np.ndarray) -> int:
-    """Write for each command why it cannot be taken as it is written, or NONE; return how many cannot.
-
-    A new order whose id is known is never at fault: it will be answered with its order.
-    """
-    count = 0
-    for row in range(len(commands)):
-        command = commands[row]
-        reason = static_fault(core, command)
-        is_new = command.kind == CommandKind.NEW and 0 < command.member < core.ledger.totals[0].members
-        if reason != RejectReason.NONE and is_new:
-            key = key_of_id(command.member, command.client_id)
-            if recall(core.memory, command.member, command.client_id, key) != NO_SLOT:
-                reason = RejectReason.NONE
-        faults[row] = reason
-        if reason != RejectReason.NONE:
-            details[row] = detail_of(core, command, reason)
-            count += 1
-    return count

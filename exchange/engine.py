@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from exchange.core import ACCOUNTS_PER_COMMAND, begin_act, end_act, find_faults, run
+from exchange.core import ACCOUNTS_PER_COMMAND, begin_act, end_act, run
 from exchange.decisions import Decision
 from exchange.fixing import Notes
 from exchange.memory import IDS_PER_MEMBER, empty_memory, note_memos
 from exchange.protocol.acts import Admit, SignedAct, encode_acts
 from exchange.protocol.arrays import COMMAND
+from exchange.refusing import find_faults
 from exchange.registry import Registry
 from exchange.state import Core, Output
 from matching.batch import EVENTS_AT_FIRST, room_for_events, with_room
@@ -30,7 +31,7 @@ from settlement.layout import EFFECT, PARCEL, RECENT_TRADES, STAKE, empty_ledger
 from settlement.programmes import note_usages
 from settlement.rows import Cause, Happened, PhaseRow, ProgrammeRow
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 """The version of the rules that this code applies; each frame of the journal names it."""
 
 _HOUSE = SignedAct("HOUSE", "the venue itself", Admit(member="HOUSE", role="operator", group="HOUSE"))
@@ -71,6 +72,21 @@ class Outcome(NamedTuple):
     happened: Happened
 
 
+class Whole(NamedTuple):
+    """All that an engine knows; whatever else it has can be made again.
+
+    `interruptions` is how many of the book's were told as phases, `acts_digest` the chain of all acts.
+    """
+
+    core: Core
+    registry: Registry
+    notes: Notes
+    sequence: int
+    time: int
+    interruptions: int
+    acts_digest: bytes
+
+
 class Engine:
     """The state of the whole venue, and the only way to change it: `apply`."""
 
@@ -89,12 +105,34 @@ class Engine:
         self.sequence = 0
         self.time = 0
         self._interruptions = 0
-        self._acts_digest = hashlib.sha256()
+        self._acts_digest = bytes(32)
         self._output = Output(np.zeros(EVENTS_AT_FIRST, EVENT), np.zeros(EVENTS_AT_FIRST, EFFECT))
         house = Decision(self.core, self.registry, self.notes, _HOUSE, 1, 0)  # told with the first command
         house.apply()
         self.core = house.core
         self._house = house.happened()
+
+    @classmethod
+    def restored(cls, whole: Whole) -> Self:
+        """Return an engine that goes on from `whole`, and makes it its own."""
+        engine = cls()
+        engine.core, engine.registry, engine.notes = whole.core, whole.registry, whole.notes
+        engine.sequence, engine.time = whole.sequence, whole.time
+        engine._interruptions = whole.interruptions
+        engine._acts_digest = whole.acts_digest
+        return engine
+
+    def whole(self) -> Whole:
+        """Return all that the engine knows, as it stands: views, valid until the next batch."""
+        return Whole(
+            self.core,
+            self.registry,
+            self.notes,
+            self.sequence,
+            self.time,
+            self._interruptions,
+            self._acts_digest,
+        )
 
     def apply(self, commands: np.ndarray, acts: Sequence[SignedAct] = ()) -> Outcome:
         """Apply a batch (dtype `COMMAND`, times filled in) and the acts that its ACT rows name.
@@ -204,7 +242,7 @@ class Engine:
             (memory.recalls, totals["members"]),
             (memory.used, 1),
         )
-        acts = int.from_bytes(self._acts_digest.digest()[:8], "little", signed=True)
+        acts = int.from_bytes(self._acts_digest[:8], "little", signed=True)
         whole = digest_rows(np.array([acts, self.sequence, self.time]), 0)
         whole = digest_rows(self.notes.numbers(), whole)
         for rows, used in tables:
@@ -223,9 +261,10 @@ class Engine:
         decision = Decision(self.core, self.registry, self.notes, signed, first + row, time)
         decision.apply()
         self.core = decision.core
-        self._acts_digest.update(encode_acts((signed,)))
+        self._acts_digest = hashlib.sha256(self._acts_digest + encode_acts((signed,))).digest()
         forms = np.array(decision.forms, FORM)
-        written = end_act(self.core, commands, row, first, forms, self._output, expired)
+        cause = int(decision.cause)
+        written = end_act(self.core, commands, row, first, forms, cause, self._output, expired)
         decision.finish()
         self.core = decision.core
         return decision, written
@@ -292,7 +331,8 @@ class Engine:
         if room_for_events(book) > len(self._output.events):
             size = 2 * room_for_events(book)
             self._output = Output(np.zeros(size, EVENT), np.zeros(size, EFFECT))
-        legs = grown(ledger.legs, int(totals["legs"]) + len(self._output.events))
+        legs_used = int(totals["legs"])
+        legs = grown(ledger.legs, legs_used + len(self._output.events), legs_used)
         self.core = self.core._replace(ledger=ledger._replace(legs=legs))
 
 

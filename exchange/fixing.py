@@ -7,7 +7,8 @@ those of the manual's page on the trading day.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import date
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,9 +17,6 @@ from msgspec.structs import replace
 from exchange.registry import Registry
 from matching.vocabulary import EventKind, Phase
 from settlement.rows import FixingRow
-
-if TYPE_CHECKING:
-    from datetime import date
 
 TRADES_MIN = 3
 """The last half hour makes a price from so many trades on."""

@@ -8,21 +8,25 @@ from exchange.protocol.acts import (
     Accept,
     Act,
     BeginFixing,
+    CancelOrders,
     CloseWindows,
     Deliver,
     Dispute,
     ExpireCredits,
     FixPrices,
+    Guard,
     Issue,
     Recall,
     RecordUsage,
     Redeem,
+    RegisterKey,
+    RevokeKey,
     SetPhase,
     SettleDebt,
     Transfer,
     Withdraw,
 )
-from exchange.registry import CALENDAR, Registry
+from exchange.registry import CALENDAR, SESSIONS, Registry
 from matching.vocabulary import NO_SLOT
 from settlement.layout import HOUSE
 
@@ -38,6 +42,10 @@ def may_decide(registry: Registry, who: str, act: Act) -> bool:
     """
     if who == CALENDAR:
         return isinstance(act, CALENDAR_ACTS)
+    if isinstance(act, CancelOrders) and (act.cause == "operator") == (who == SESSIONS):
+        return False  # nobody tells a member another cause than the true one
+    if isinstance(act, Guard) or who == SESSIONS:
+        return who == SESSIONS and isinstance(act, CancelOrders | Guard)
     if is_operator(registry, who) or registry.operators == 0:
         return True
     return who in registry.member_numbers and who in deciders(registry, act)
@@ -52,8 +60,11 @@ def is_operator(registry: Registry, who: str) -> bool:
 def deciders(registry: Registry, act: Act) -> Iterable[str]:
     """Return the names of the members who may decide an act, beside operators."""
     match act:
-        case Redeem() | Withdraw() | SettleDebt():
+        case Redeem() | Withdraw() | SettleDebt() | RegisterKey():
             return (act.member,)
+        case RevokeKey():
+            number = registry.keys.get(act.public_key)
+            return () if number is None else names(registry, number)
         case Transfer():
             owner = registry.owner_of(registry.member_numbers.get(act.source, NO_SLOT))
             return (act.source,) if owner == NO_SLOT else (act.source, registry.members[owner].member)

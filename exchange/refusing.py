@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from exchange.forms import POST_ONLY, aims_at_order, fill_form, protection_meant
-from exchange.memory import is_text
+from exchange.memory import is_text, key_of_id, recall
 from exchange.state import Core
 from matching.ids import find
 from matching.kernel import kernel, rare
@@ -223,3 +225,25 @@ def limit_of(ledger: Ledger, command: Row, reason: int) -> int:
     if reason == RejectReason.TURNOVER_AT_LIMIT:
         return max(member.turnover_max - member.turnover, 0)
     return 0
+
+
+@kernel
+def find_faults(core: Core, commands: np.ndarray, faults: np.ndarray, details: np.ndarray) -> int:
+    """Write for each command why it cannot be taken as it is written, or NONE; return how many cannot.
+
+    A new order whose id is known is never at fault: it will be answered with its order.
+    """
+    count = 0
+    for row in range(len(commands)):
+        command = commands[row]
+        reason = static_fault(core, command)
+        is_new = command.kind == CommandKind.NEW and 0 < command.member < core.ledger.totals[0].members
+        if reason != RejectReason.NONE and is_new:
+            key = key_of_id(command.member, command.client_id)
+            if recall(core.memory, command.member, command.client_id, key) != NO_SLOT:
+                reason = RejectReason.NONE
+        faults[row] = reason
+        if reason != RejectReason.NONE:
+            details[row] = detail_of(core, command, reason)
+            count += 1
+    return count

@@ -7,22 +7,26 @@ over the journal: acts change it, and a collar that begins a call ends the plan 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from datetime import date
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from exchange.calendar import Calendar
 from exchange.instruments import Instrument, Kind, Mode
-from exchange.protocol.acts import Admit, SetCollars
+from exchange.protocol.acts import Admit, Guard, SetCollars
 from exchange.standing import Debt, Issued, Obligation, Proposal, Redemption, Reference
 from matching.layout import NEVER
 from settlement.terms import ProgrammeTerms, end_ns
 
-if TYPE_CHECKING:
-    from datetime import date
-
 CALENDAR = "CALENDAR"
 """Who signs the acts of the trading calendar; no member may be called so."""
+
+SESSIONS = "SESSIONS"
+"""Who signs what the gateway does for members that fell silent; no member may be called so."""
+
+KEYS_PER_MEMBER = 2
+"""Most live keys of a member: the one in use, and the one that takes its place."""
 
 REGIONS_MAX = 63
 """A programme names its regions in one word of 64 bits, whose sign stays free."""
@@ -54,7 +58,8 @@ class Registry(msgspec.Struct):
     in thousandths of a unit, by meter; `usage_ids`, (provider, id), by the day of the record; `issues` of an
     instrument that are still owed, in their order, and its `obligations` by provider; `debts` of each member
     as they arose; `awards` of a programme to each member; `proposals` by sequence; and which instruments'
-    credits have `expired`.
+    credits have `expired`. Of members: `guards`, by number, of those whose orders go when they fall silent;
+    `two_persons` tells that two operators have had keys, and that from then on one alone makes no third.
     """
 
     members: list[Admit] = msgspec.field(default_factory=list)
@@ -86,6 +91,8 @@ class Registry(msgspec.Struct):
     issues: dict[int, list[Issued]] = msgspec.field(default_factory=dict)
     obligations: dict[int, dict[int, Obligation]] = msgspec.field(default_factory=dict)
     debts: dict[int, list[Debt]] = msgspec.field(default_factory=dict)
+    guards: dict[int, Guard] = msgspec.field(default_factory=dict)
+    two_persons: bool = False
     awards: dict[int, dict[int, int]] = msgspec.field(default_factory=dict)
     proposals: dict[int, Proposal] = msgspec.field(default_factory=dict)
     expired: set[int] = msgspec.field(default_factory=set)

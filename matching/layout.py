@@ -337,12 +337,16 @@ def empty_book(instruments: int = 0, tick: int = 1) -> Book:
     )
 
 
-def grown(rows: np.ndarray, needed: int) -> np.ndarray:
-    """Return `rows` with room for at least `needed` of them, doubling, so that growth is rare."""
+def grown(rows: np.ndarray, needed: int, used: int | None = None) -> np.ndarray:
+    """Return `rows` with room for at least `needed` of them, doubling, so that growth is rare.
+
+    Where only the first `used` rows hold anything, no more is copied: the rest stays memory never touched.
+    """
     if needed <= len(rows):
         return rows
     more = zeros(max(needed, 2 * len(rows)), rows.dtype)
-    more[: len(rows)] = rows
+    kept = len(rows) if used is None else used
+    more[:kept] = rows[:kept]
     return more
 
 

@@ -16,6 +16,7 @@ from settlement.terms import ProgrammeTerms
 
 RoleName = Literal["firm", "provider", "programme_office", "operator", "auditor"]
 SizeName = Literal["micro", "small", "medium", "large"]
+CancelCause = Literal["session_lost", "dead_man", "operator"]
 PhaseName = Literal["closed", "pre_open", "no_cancel", "auction", "continuous", "halted"]
 
 
@@ -64,6 +65,35 @@ class RevokeKey(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=Tru
     """Let a public key speak for nobody from now on."""
 
     public_key: str
+
+
+GUARD_SECONDS_MAX = 86_400
+"""Longest time that a member may fall silent before its orders go: a day."""
+
+
+class Guard(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Say what takes a member's open orders back when it falls silent; all that was said before is replaced.
+
+    `on_disconnect`: the loss of a session that asked for it. `seconds`, if not 0: as long without a word
+    that puts it off. The venue's gateway watches, and says so when a member's session asks for it.
+    """
+
+    member: str
+    on_disconnect: bool = False
+    seconds: int = 0
+
+
+class CancelOrders(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Cancel all open orders of a member that its instruments' phases let go."""
+
+    member: str
+    cause: CancelCause = "operator"
+
+
+class KeepIds(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Set how many client ids of each member are remembered; more than before, or as many."""
+
+    per_member: int
 
 
 class DefineProgramme(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -323,7 +353,7 @@ class SettleDebt(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=Tr
     amount: int
 
 
-TwoPersonsAct = ReviseProgramme | GrantAward | Bust | Adjust
+TwoPersonsAct = ReviseProgramme | GrantAward | Bust | Adjust | Admit | RegisterKey
 """What one operator proposes and another approves."""
 
 
@@ -349,6 +379,9 @@ Act = (
     | Admit
     | RegisterKey
     | RevokeKey
+    | Guard
+    | CancelOrders
+    | KeepIds
     | DefineProgramme
     | Deposit
     | Withdraw

@@ -125,6 +125,26 @@ MEANINGS: dict[RejectReason, Meaning] = {
     RejectReason.REPORTS_DROPPED: Meaning(
         "session", "you did not read, and reports were dropped: open a new session, ask for orders and fills"
     ),
+    RejectReason.NOT_LOGGED_ON: Meaning("session", "log on first: nothing of this was done"),
+    RejectReason.SESSION_REPLACED: Meaning(
+        "session", "this key opened more sessions than it may have, and the oldest was ended"
+    ),
+    RejectReason.SESSION_LOST: Meaning(
+        "session", "a session that asked for cancel on disconnect was lost; place again what is still wanted"
+    ),
+    RejectReason.DEAD_MAN: Meaning(
+        "session", "cancel_all_after was not put off in time; place again what is still wanted"
+    ),
+    RejectReason.THROTTLED: Meaning(
+        "rate", "wait {detail} ms, then send it again; cancels of open orders are never throttled"
+    ),
+    RejectReason.BUSY: Meaning("request", "too many are waiting; ask again in a moment"),
+    RejectReason.KEYS_AT_LIMIT: Meaning("public_key", "revoke one of the member's {detail} live keys first"),
+    RejectReason.WRONG_DOOR: Meaning(
+        "endpoint", "operators connect to the operators' endpoint, all others to the members'"
+    ),
+    RejectReason.VENUE_STOPPING: Meaning("session", "the venue stops; connect again when it is back"),
+    RejectReason.CANCELLED_BY_OPERATOR: Meaning("order", "an operator cancelled all of your orders; ask why"),
     RejectReason.MALFORMED: Meaning("message", "send whole records of the protocol's layout"),
     RejectReason.NOT_AUTHENTICATED: Meaning("key", "connect with a key that the venue knows"),
     RejectReason.NO_PROTECTION_PRICE: Meaning("price", "give the worst price that you would take"),

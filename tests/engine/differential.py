@@ -27,7 +27,7 @@ from tests.engine.flow_world import IDS_PER_MEMBER
 from tests.engine.market import Said, Step, batch_of, rows_of
 from tests.engine.stands import Stand, stand_of
 from tests.engine.twin import Twin
-from tests.engine.twin_money import MoneyAct
+from tests.engine.twin_members import JudgedAct
 
 Outcomes = Counter[str]
 """How often what was said: event kinds, and behind a colon the reason; acts by their name."""
@@ -114,12 +114,12 @@ def play(batches: Iterable[Sequence[Step]], twin: Twin, again: str = "") -> Play
 def expected_of(
     batch: Sequence[Step], twin: Twin, results: dict[int, RejectReason], again: str
 ) -> list[Said]:
-    """Play a batch on the twin: acts of money it judges itself, others are done that the engine has taken."""
+    """Play a batch on the twin: many acts it judges itself, others are done that the engine has taken."""
     expected = []
     for command, act, who in batch:
         if act is None:
             expected += twin.apply(command)
-        elif isinstance(act, MoneyAct):
+        elif isinstance(act, JudgedAct):
             reason, said = twin.judged(command, act, who)
             if reason != results[twin.sequence]:
                 names = (RejectReason(one).name for one in (results[twin.sequence], reason))

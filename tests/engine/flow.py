@@ -24,7 +24,7 @@ from matching.vocabulary import (
 )
 from settlement.reference_programmes import is_in_force
 from tests.engine.flow_acts import Acts
-from tests.engine.flow_money import MoneyActs
+from tests.engine.flow_members import MemberActs
 from tests.engine.flow_world import (
     CLERK,
     DAY_NS,
@@ -54,7 +54,7 @@ FIRMS = ("ANN", "ANN-2", "BEN", "BOB", "DAN", "DOM", "EVE")
 """Who mostly names a programme."""
 
 
-class Flow(Acts, MoneyActs):
+class Flow(Acts, MemberActs):
     """An endless market: `steps(n)` begins with the acts that found it."""
 
     weights: tuple[float, ...] = WEIGHTS
@@ -100,6 +100,8 @@ class Flow(Acts, MoneyActs):
             return self.money_step()
         if sort < 0.97:
             return self.end_of_day()
+        if sort < 0.977:
+            return self.member_step()
         act = self.act()
         self.note(act)
         return act_step(act, self.time)

@@ -6,7 +6,7 @@ import pytest
 
 from exchange.protocol.acts import SetCollars, SetPhase, SetState
 from exchange.protocol.reasons import remedy_of
-from exchange.reports import by_member
+from exchange.reports import Reporter
 from matching.vocabulary import NO_SLOT, EventKind, Phase, RejectReason, Side
 from tests.engine.market import MONEY_EACH, VOUCHER, Step, Venue, act_step, batch_of, rows_of
 from tests.engine.stands import Balance, Budget, Used
@@ -95,7 +95,7 @@ def test_the_indicative_price_is_told_to_the_market_and_to_no_member(venue):
     assert told == (900, 6, 4, Side.SELL)
     assert (indicative.member, indicative.client_id, indicative.order) == (NO_SLOT, b"", 0)
     assert indicative.sequence == accepted.sequence == venue.engine.sequence
-    ((member, reports),) = by_member(outcome.events, outcome.effects)
+    ((member, reports),) = Reporter().reports(outcome.events, outcome.effects).by_member()
     assert (member, len(reports)) == (venue.member("ANN"), 1)
 
 
@@ -104,7 +104,7 @@ def test_both_sides_of_an_auction_are_told_that_they_rested(venue):
     venue.buy("ANN", 5, "QWEN", 1_000)
     act = SetPhase("QWEN", "auction")
     outcome = venue.play(act_step(act, venue.time))
-    reports = dict(by_member(outcome.events, outcome.effects))
+    reports = dict(Reporter().reports(outcome.events, outcome.effects).by_member())
     assert {member: one["maker"].tolist() for member, one in reports.items()} == {
         venue.member("ANN"): [1],
         venue.member("YUN"): [1],

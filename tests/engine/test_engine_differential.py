@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from exchange.protocol.acts import TwoPersonsAct
+from exchange.protocol.acts import Adjust, Bust, GrantAward, ReviseProgramme
 from matching.vocabulary import EventKind, OrderState, RejectReason
 from settlement.reference import Order, Programme, ReferenceLedger
 from settlement.reference_redemptions import Taken
@@ -20,7 +20,7 @@ from settlement.rows import Rung
 from tests.engine import differential
 from tests.engine.differential import Difference, Outcomes, name_of, play_seed, table_of
 from tests.engine.flow import Flow, MoneyFlow
-from tests.engine.twin_money import MoneyAct
+from tests.engine.twin_members import JudgedAct
 
 FLOWS = 6
 COMMANDS = 17_500
@@ -51,6 +51,13 @@ NOT_FROM_COMMANDS = {
     RejectReason.UNKNOWN_TRADE,
     RejectReason.USAGE_INVALID,
     RejectReason.NOT_DUE,
+    RejectReason.NOT_LOGGED_ON,
+    RejectReason.SESSION_REPLACED,
+    RejectReason.THROTTLED,
+    RejectReason.BUSY,
+    RejectReason.KEYS_AT_LIMIT,
+    RejectReason.WRONG_DOOR,
+    RejectReason.VENUE_STOPPING,
 }
 """What the engine never tells of these commands: orders have numbers of their own, some reasons are those
 of acts, and some the gateway's; a phase is set by an act. A full book takes more icebergs than a flow has:
@@ -62,6 +69,9 @@ TOLD_OF_CANCELS = {
     RejectReason.RELATED_PARTY,
     RejectReason.SELF_TRADE,
     RejectReason.NOT_FILLABLE,
+    RejectReason.SESSION_LOST,
+    RejectReason.DEAD_MAN,
+    RejectReason.CANCELLED_BY_OPERATOR,
     *COLLARS,
 }
 """What ends an order that had been accepted."""
@@ -106,8 +116,8 @@ def test_the_flows_hold_every_reason_and_every_kind_of_event(seed):
     wanted |= {"accepted, subsidised", "traded, subsidised", "reduced: self trade"}
     wanted |= {f"known: {state.name.lower()}" for state in OrderState if state != OrderState.REJECTED}
     wanted |= {f"known: {name_of(reason)}" for reason in (RejectReason.MONEY_NOT_AVAILABLE,)}
-    wanted |= {"replaced, subsidised", *(f"act {act.__name__}: none" for act in get_args(MoneyAct))}
-    wanted -= {f"act {act.__name__}: none" for act in get_args(TwoPersonsAct)}
+    wanted |= {"replaced, subsidised", *(f"act {act.__name__}: none" for act in get_args(JudgedAct))}
+    wanted -= {f"act {act.__name__}: none" for act in (ReviseProgramme, GrantAward, Bust, Adjust)}
     assert wanted - set(outcomes) == set()
 
 

@@ -28,7 +28,7 @@ from tests.engine.flow_world import IDS_PER_MEMBER, year_of
 from tests.engine.laws import Laws
 from tests.engine.market import NOON
 from tests.engine.twin import Twin
-from tests.engine.twin_money import MoneyAct
+from tests.engine.twin_members import JudgedAct
 
 FLOWS = 4
 COMMANDS = 1_500
@@ -45,7 +45,7 @@ def play(seed: int, ledger: Callable[[], ReferenceLedger] = ReferenceLedger) -> 
     for command, act, who in flow.steps(COMMANDS):
         if act is None:
             twin.apply(command)
-        elif isinstance(act, MoneyAct):
+        elif isinstance(act, JudgedAct):
             twin.judged(command, act, who)
         else:
             twin.decided(command, act if is_sound(act, twin) else None)

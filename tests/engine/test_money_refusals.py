@@ -18,6 +18,7 @@ from exchange.protocol.acts import (
     Approve,
     BlockMember,
     Bust,
+    CancelOrders,
     CloseWindows,
     CloseYear,
     DefineProgramme,
@@ -28,7 +29,9 @@ from exchange.protocol.acts import (
     FindIneligible,
     FindRelated,
     GrantAward,
+    Guard,
     Issue,
+    KeepIds,
     ListInstruments,
     Propose,
     Recall,
@@ -141,6 +144,8 @@ REFUSED: list[tuple[Act, RejectReason]] = [
         Admit(member="EVE", role="firm", districts=tuple(f"R-{n}" for n in range(64))),
         RejectReason.CAPACITY_EXCEEDED,
     ),
+    (CancelOrders("NOBODY"), RejectReason.UNKNOWN_MEMBER),
+    (KeepIds(0), RejectReason.AMOUNT_OUT_OF_RANGE),
 ]
 
 
@@ -155,8 +160,8 @@ def test_an_act_that_is_refused_leaves_nothing_behind(venue, act, reason):
     assert all_of(venue) == before
 
 
-ROLE_ALONE = {CloseWindows, Propose}
-"""What is refused to nobody who may decide it."""
+ROLE_ALONE = {CloseWindows, Guard, Propose}
+"""What is refused to nobody who may decide it; a guard the gateway alone decides."""
 
 
 def test_every_act_that_can_be_refused_is_tried():
@@ -174,6 +179,8 @@ ANYBODYS: list[tuple[str, Act]] = [
     ("ANN", Redeem("BEN", "TASK", 1, "x")),
     ("ANN", SettleDebt("BEN", "DEDUCT", 1)),
     ("ANN", CloseWindows()),
+    ("ANN", Guard("ANN", seconds=30)),
+    ("OPERATOR", Guard("ANN", seconds=30)),
     ("ANN", ExpireCredits("DEEP-WINTER")),
     ("ANN", Propose(BUST)),
     ("ANN", BUST),

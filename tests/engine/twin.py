@@ -2,7 +2,7 @@
 
 Here stand the rules that are neither the book's nor the ledger's: whose ids are remembered, what is
 checked first, what a refusal tells. `tests.engine.twin_markets` has those of states, phases and fixings,
-`tests.engine.twin_money` the acts of money.
+`tests.engine.twin_money` the acts of money, `tests.engine.twin_members` those about keys and guards.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from settlement.reference_orders import must
 from settlement.terms import midnight_ns
 from tests.engine.market import Said
 from tests.engine.stands import Stand
-from tests.engine.twin_money import MoneyAct, Moneys
+from tests.engine.twin_members import JudgedAct, Members
 from tests.engine.twin_stands import stand_of_twin
 
 OF_PHASE = (RejectReason.INSTRUMENT_NOT_OPEN, RejectReason.NOT_IN_PHASE)
@@ -92,7 +92,7 @@ class Memory:
         self.ids[memo.record.client_id] = memo
 
 
-class Twin(Moneys):
+class Twin(Members):
     """The whole venue without haste: a command in, what is said of it out."""
 
     def __init__(
@@ -118,8 +118,8 @@ class Twin(Moneys):
             said += self.settled(record, self.done(self.decide(act)))
         return [*said, *self.indicated(record, said)]
 
-    def judged(self, record: Record, act: MoneyAct, who: str) -> tuple[RejectReason, list[Said]]:
-        """Do an act of money as the next command, and tell what happened; or why it is refused."""
+    def judged(self, record: Record, act: JudgedAct, who: str) -> tuple[RejectReason, list[Said]]:
+        """Do an act that is judged here as the next command, and tell what happened; or why it is refused."""
         said, reason = self.pass_time(record), RejectReason.NONE
         try:
             events = self.judge(act, who)
@@ -148,6 +148,11 @@ class Twin(Moneys):
             case _:
                 return self.decide_of_markets(act)
         return ()
+
+    def keep_ids(self, per_member: int) -> None:
+        self.ids_per_member = per_member
+        for memory in self.memories:
+            memory.ids_max = per_member
 
     def admit(self, act: Admit) -> None:
         if act.owner:

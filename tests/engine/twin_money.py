@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from exchange.protocol.acts import (
     Accept,
     Adjust,
+    Admit,
     Approve,
     Bust,
     CloseWindows,
@@ -27,6 +28,7 @@ from exchange.protocol.acts import (
     Recall,
     RecordUsage,
     Redeem,
+    RegisterKey,
     Resolve,
     ReviseProgramme,
     SetState,
@@ -65,7 +67,10 @@ MoneyAct = (
     | SettleDebt
     | Propose
     | Approve
-    | TwoPersonsAct
+    | ReviseProgramme
+    | GrantAward
+    | Bust
+    | Adjust
 )
 """The acts that the twin judges."""
 
@@ -314,7 +319,15 @@ class Moneys(Markets):
                         for line in proposed.lines
                     ]
                 )
+            case RegisterKey():
+                self.register_key(proposed)
+            case Admit():
+                raise AssertionError("the flows propose nobody's admission")
         del self.proposals[act.proposal]
+
+    def register_key(self, act: RegisterKey) -> None:
+        """Let a key speak for a member."""
+        raise NotImplementedError
 
     def find_related(self, act: FindRelated) -> list[Event]:
         """Let two groups be one, also in the book; orders that could not hold a hao more go first."""

@@ -32,7 +32,7 @@ def market(seed, folder):
     folder.found(acts, [])
     venue = Exchange(acts, folder=folder.journal)
     registry = venue.engine.registry
-    clients = {member.member: venue.connect(member.member) for member in registry.members}
+    clients = {member.member: venue.connect(member.member) for member in registry.members[1:]}
     desk = ClientDesk(clients, [instrument.symbol for instrument in registry.instruments])
     crowd = Crowd(seed, registry.instruments, registry.members, programme.code)
     crowd.open_market(desk, ORDERS)
