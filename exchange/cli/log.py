@@ -5,12 +5,18 @@ from __future__ import annotations
 import csv
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.progress import Progress
 
 from exchange.cli.base import EXIT_DAMAGED, bourse, fail, print_json, venue_folder, with_json
+
+if TYPE_CHECKING:
+    from exchange.server.folder import Folder
+    from exchange.server.run_snapshot import Taken
 
 
 @bourse.command(epilog="Example: bourse verify data/venue --answers data/venue/answers.csv")
@@ -59,19 +65,27 @@ def verify(folder: str | None, answers: Path | None, *, as_json: bool) -> None:
 def _unanswered(root: Path, answers: Path) -> list[str]:
     """Return every answered order that the journal does not hold, or holds otherwise."""
     from exchange.server.folder import Folder
-    from exchange.server.replay import entered_orders
+    from exchange.server.replay import earliest, entered_orders
 
-    entered = entered_orders(Folder(root).journal)
+    place = Folder(root)
+    begun = earliest(place.journal, place.snapshots)
+    last_before = begun.mark.sequence
+    entered = entered_orders(place.journal, begun)
     wrong = []
-    count = 0
+    count = earlier = 0
     with answers.open(newline="") as file:
         for row in csv.DictReader(file):
+            if int(row["order"]) <= last_before:
+                earlier += 1
+                continue
             count += 1
             found = entered.get(int(row["order"]))
             if found != row["client_id"]:
                 wrong.append(
                     f"order {row['order']} ({row['client_id']}) was answered, the journal has {found}"
                 )
+    if earlier:
+        click.echo(f"{earlier} answered orders are older than what is left of the journal", err=True)
     click.echo(f"{count} answered orders looked up, {len(wrong)} not found", err=True)
     return wrong
 
@@ -82,19 +96,86 @@ def _unanswered(root: Path, answers: Path) -> list[str]:
 def replay(folder: str | None, *, as_json: bool) -> None:
     """Run a venue's log again from its beginning, and tell the state that it leads to."""
     from exchange.server.folder import Folder
+    from exchange.server.journal import JournalDamaged
+    from exchange.server.replay import ReplayParted, earliest
     from exchange.server.replay import replay as run_again
     from exchange.server.warm import warm_up
 
+    place = Folder(venue_folder(folder))
     warm_up()
     began = time.perf_counter()
-    engine = run_again(Folder(venue_folder(folder)).journal)
+    try:
+        begun = earliest(place.journal, place.snapshots)
+        first = begun.mark.sequence
+        engine = run_again(place.journal, begun=begun)
+    except (JournalDamaged, ReplayParted) as damage:
+        fail(str(damage), EXIT_DAMAGED)
     seconds = time.perf_counter() - began
     facts: dict[str, object] = {
         "commands": engine.sequence,
         "seconds": round(seconds, 3),
         "state_hash": f"{engine.state_hash():016x}",
+        "since": first,
+        "told": list(begun.told),
     }
     if as_json:
         print_json(facts)
     else:
-        click.echo(f"{engine.sequence} commands in {seconds:.2f} s, state {facts['state_hash']}")
+        for line in begun.told:
+            click.echo(line)
+        click.echo(f"{engine.sequence - first} commands in {seconds:.2f} s, state {facts['state_hash']}")
+
+
+@bourse.command(epilog="Example: bourse snapshot data/venue")
+@click.argument("folder", required=False)
+@with_json
+def snapshot(folder: str | None, *, as_json: bool) -> None:
+    """Write down the whole state of a stopped venue: its next start replays nothing that came before."""
+    from exchange.server.folder import Folder
+    from exchange.server.warm import warm_up
+
+    place = Folder(venue_folder(folder))
+    if not place.exists():
+        fail(f"{place.root}: no venue has been founded here; name the folder of one", 2)
+    warm_up()
+    began = time.perf_counter()
+    with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("replaying", total=None)
+        taken = _snapshot_of(place, lambda frames: progress.update(task, completed=frames))
+    facts: dict[str, object] = {
+        "sequence": taken.sequence,
+        "state_hash": f"{taken.state_hash:016x}",
+        "bytes": taken.bytes_written,
+        "seconds": round(time.perf_counter() - began, 3),
+        "snapshots_taken_away": taken.snapshots_taken_away,
+        "segments_let_go": taken.segments_let_go,
+        "told": taken.told,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    for line in taken.told:
+        click.echo(line)
+    click.echo(f"sequence {taken.sequence}, {taken.bytes_written:,} bytes, state {facts['state_hash']}")
+    if taken.segments_let_go:
+        click.echo(f"{len(taken.segments_let_go)} segments of the journal were let go")
+
+
+def _snapshot_of(place: Folder, progress: Callable[[int], object]) -> Taken:
+    """Take a snapshot of a venue that is stopped, or say why not and leave."""
+    from exchange.server.journal import JournalDamaged, JournalFailed, JournalLocked
+    from exchange.server.replay import ReplayParted
+    from exchange.server.run_snapshot import take_of_stopped
+    from exchange.server.snapshots import SnapshotDamaged
+    from exchange.settings_file import SettingsError, load
+
+    try:
+        return take_of_stopped(place, load(place.root).settings, progress)
+    except SettingsError as error:
+        fail(str(error), 2)
+    except JournalLocked:
+        fail(f"{place.root}: the venue runs, and takes snapshots by itself; stop it to take one now", 2)
+    except (JournalDamaged, ReplayParted, SnapshotDamaged) as damage:
+        fail(str(damage), EXIT_DAMAGED)
+    except (JournalFailed, OSError) as error:
+        fail(f"no snapshot was taken: {error}", 1)

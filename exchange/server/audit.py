@@ -10,13 +10,16 @@ import numpy as np
 
 from exchange.engine import Engine
 from exchange.server.folder import Folder
-from exchange.server.journal import JournalDamaged
+from exchange.server.follower import Follower
+from exchange.server.journal import JournalDamaged, JournalTorn
 from exchange.server.rebuild import Rebuild
-from exchange.server.replay import ReplayParted
+from exchange.server.replay import ReplayParted, earliest
+from exchange.server.retention import begins_late
 from matching.layout import Book
 from matching.vocabulary import NO_SLOT, Side
 from settlement.balances import BASIS_POINTS
 from settlement.layout import Exhaustion, Ledger, Payout
+from settlement.reconcile import Reconciler
 from settlement.report import settlement_report
 from settlement.rows import ProgrammeRow
 from settlement.store import Store, StoreError, StoreInUse
@@ -36,6 +39,8 @@ class Verdict(NamedTuple):
 
 def verify(folder: Folder, progress: Callable[[int], None] | None = None) -> Verdict:
     """Audit a venue's folder. It needs no server, and may run beside one."""
+    if begins_late(folder.journal):
+        return _verify_what_is_left(folder, progress or (lambda _: None))
     wrong: list[str] = []
     told: list[str] = []
     stored = _stored(folder.settlement, told, wrong)
@@ -54,12 +59,73 @@ def verify(folder: Folder, progress: Callable[[int], None] | None = None) -> Ver
     wrong += laws_broken(follower.engine)
     wrong += rebuild.settler.unreconciled()
     rebuilt.close()
+    return _verdict(follower, wrong, told)
+
+
+def _verify_what_is_left(folder: Folder, progress: Callable[[int], None]) -> Verdict:
+    """Audit a venue whose journal no longer begins at its beginning: from the oldest snapshot on.
+
+    A store cannot be made anew from that. The one that lies there is reconciled with the ledger in memory,
+    at its own watermark.
+    """
+    wrong: list[str] = []
+    told: list[str] = []
+    stored = _stored(folder.settlement, told, wrong)
+    follower = None
+    try:
+        begun = earliest(folder.journal, folder.snapshots)
+        told += begun.told
+        follower = Follower(folder.journal, begun)
+        _replay_beside(follower, stored, wrong, progress)
+    except JournalTorn as torn:
+        told.append(f"the journal ends in a frame that is not whole yet: {torn}")
+    except (JournalDamaged, ReplayParted) as damage:
+        wrong.append(str(damage))
+    if follower is not None:
+        wrong += laws_broken(follower.engine)
+    if stored is not None:
+        wrong += settlement_report(stored).differences
+        stored.close()
+    return _verdict(follower, wrong, told)
+
+
+def _replay_beside(
+    follower: Follower, stored: Store | None, wrong: list[str], progress: Callable[[int], None]
+) -> None:
+    """Replay what is left, and hold a store against the replica where both stand at the same sequence."""
+    is_reconciled = stored is None
+
+    def reconcile(digest: bytes) -> None:
+        nonlocal is_reconciled
+        engine = follower.engine
+        if stored is None or is_reconciled or engine.sequence != stored.watermark.sequence:
+            return
+        is_reconciled = True
+        if digest != stored.watermark.digest:
+            wrong.append(f"store: at sequence {engine.sequence} it was made from another journal")
+        wrong.extend(Reconciler(stored).differences(engine.core.ledger, engine.programmes()))
+
+    try:
+        reconcile(follower.digest)
+        for frame in follower.ahead():
+            follower.take(frame)
+            reconcile(frame.digest)
+            progress(frame.last)
+    finally:
+        if stored is not None and not is_reconciled:
+            mark = stored.watermark.sequence
+            wrong.append(f"store: its watermark {mark} is the end of no frame of what is left of the journal")
+
+
+def _verdict(follower: Follower | None, wrong: list[str], told: list[str]) -> Verdict:
+    """Return what was found; without a replica nothing could be replayed."""
+    engine = Engine() if follower is None else follower.engine
     return Verdict(
         ok=not wrong,
-        commands=follower.engine.sequence,
-        frames=follower.frames,
-        head=(follower.digest or b"").hex(),
-        state_hash=follower.engine.state_hash(),
+        commands=engine.sequence,
+        frames=0 if follower is None else follower.frames,
+        head="" if follower is None or not engine.sequence else follower.digest.hex(),
+        state_hash=engine.state_hash(),
         differences=wrong,
         told=told,
     )

@@ -15,25 +15,35 @@ What is done at start, by what is found where the whole frames end:
   Only a last segment that is shorter than a header is nothing yet, and is taken away;
 - a journal that ends before what a follower or a snapshot has passed: refused.
 
+A start may begin at a *mark*, the point of a snapshot: from there on every frame is checked as above, and
+handed on as it is read, so that nothing is read twice. What lies before is checked by
+`exchange.server.reading.check_before`: it is no part of what is recovered, but a venue shall know that
+its journal is damaged.
+
 The last frame is then written again as it is: a sync that failed may have left it in the page cache
 alone, marked as written.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import re
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from exchange.server import frames
+from exchange.server.disk import DISK, Files
 from exchange.server.frames import START, Frame, JournalDamaged, JournalTorn, Position
+from exchange.server.reading import (
+    BEGINNING,
+    Mark,
+    check_before,
+    read_frames,
+    segment_name,
+    segment_numbers,
+)
 
-__all__ = ["START", "Frame", "JournalDamaged", "JournalTorn", "Position"]
+__all__ = ["BEGINNING", "START", "Frame", "JournalDamaged", "JournalTorn", "Mark", "Position"]
 __all__ += ["DISK", "Files", "Journal", "JournalFailed", "JournalLocked"]
 __all__ += ["prepare_spare", "read_frames"]
 
@@ -44,7 +54,6 @@ SPARE = "spare"
 SPARE_LOCK = "spare.lock"
 SPARE_UNFINISHED = "spare.part"
 SEGMENT_UNFINISHED = "segment.part"
-_SEGMENT_NAME = re.compile(r"\d{6,}\.journal")
 _INTERRUPTED = "The journal was interrupted while it wrote a batch. Start the venue again."
 
 
@@ -54,75 +63,6 @@ class JournalFailed(Exception):
 
 class JournalLocked(Exception):
     """Another writer has the journal."""
-
-
-# --- files ---------------------------------------------------------------------------------------
-
-
-class Files:
-    """The few calls that durability hangs on. A test hands in its own, and breaks each of them."""
-
-    def folder(self, path: Path) -> int:
-        """Open a folder, made first if it is not there, and return its handle."""
-        if not path.is_dir():
-            path.mkdir(parents=True)
-            parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            os.fsync(parent)
-            os.close(parent)
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-
-    def open(self, path: Path, flags: int) -> int:
-        """Open a file and return its handle."""
-        return os.open(path, flags, 0o600)
-
-    def close(self, handle: int) -> None:
-        """Close a handle, and with it give up its lock."""
-        os.close(handle)
-
-    def lock(self, handle: int) -> bool:
-        """Lock a file or folder against all other handles; tell whether it was free."""
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def names(self, path: Path) -> list[str]:
-        """Return the names in a folder."""
-        return os.listdir(path)
-
-    def size(self, path: Path) -> int:
-        """Return a file's length in bytes."""
-        return path.stat().st_size
-
-    def read(self, handle: int, count: int, offset: int) -> bytes:
-        """Read a stretch of a file; less where the file ends."""
-        return os.pread(handle, count, offset)
-
-    def write(self, handle: int, data: bytes, offset: int) -> None:
-        """Write a stretch of a file with one call, all of it or fail."""
-        written = os.pwrite(handle, data, offset)
-        if written != len(data):
-            raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
-
-    def sync(self, handle: int) -> None:
-        """Put a file's bytes on the disk."""
-        os.fdatasync(handle)
-
-    def sync_all(self, handle: int) -> None:
-        """Put a file with its length and times, or a folder's names, on the disk."""
-        os.fsync(handle)
-
-    def rename(self, old: Path, new: Path) -> None:
-        """Give a file another name, in the place of whatever had it."""
-        os.rename(old, new)
-
-    def unlink(self, path: Path) -> None:
-        """Take a name away."""
-        os.unlink(path)
-
-
-DISK = Files()
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -135,7 +75,8 @@ class Journal:
     `position` and `digest` are where the next frame begins and what it follows: with `sequence`, a
     follower's watermark. `frames` counts all frames, `bytes_written` the bytes of those appended
     since opening. `cut` is how many commands a torn frame took with it at opening, as far as its
-    header tells; `told` says in words what was mended, and is empty if nothing was.
+    header tells; `told` says in words what was mended, and is empty if nothing was. `since` is the
+    sequence at which opening began to hand on frames: the snapshot's, 0 without one.
     """
 
     def __init__(
@@ -143,7 +84,7 @@ class Journal:
     ) -> None:
         self.sequence = self.time = self.frames = 0
         self.position, self.digest = START, frames.GENESIS
-        self.cut = self.bytes_written = 0
+        self.cut = self.bytes_written = self.since = 0
         self.told = ""
         self._folder = folder
         self._folder_handle: int | None = handle
@@ -162,11 +103,15 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         files: Files = DISK,
         rules_version: int = 1,
+        since: Mark = BEGINNING,
+        visit: Callable[[Frame], object] = lambda _: None,
     ) -> Self:
         """Open the journal of a folder: check every frame, cut a torn one, be ready to append.
 
         `passed` is the highest sequence that any follower or snapshot has seen. Segments made from
         now on, the first of all here, take `segment_bytes`; those that are there keep their size.
+        `visit` is handed every frame behind `since` as it is read; it may see some, and then the
+        journal is refused.
 
         Raises `JournalLocked`, `JournalDamaged`, or `JournalFailed` for what the disk would not do.
         """
@@ -179,7 +124,7 @@ class Journal:
             if not files.lock(handle):
                 message = f"Another process writes the journal in {folder}."
                 raise JournalLocked(f"{message} Stop that venue first, or name another folder.")
-            journal._recover(passed)
+            journal._recover(passed, since, visit)
         except BaseException as error:
             if journal is not None:
                 journal.close()
@@ -237,6 +182,11 @@ class Journal:
         self._unusable = ""
         return self.position
 
+    @property
+    def mark(self) -> Mark:
+        """Where the journal ends."""
+        return Mark(self.sequence, self.time, self.position, self.digest, self.frames)
+
     def close(self) -> None:
         """Close the files and let another writer in. Closing twice is no harm."""
         handles = (self._handle, self._folder_handle)
@@ -266,32 +216,40 @@ class Journal:
         header = frames.encode_segment_header(number, self._size, self.sequence, self.digest)
         files.write(self._handle, header, 0)
         files.sync_all(self._handle)
-        files.rename(unnamed, folder / _segment_name(number))
+        files.rename(unnamed, folder / segment_name(number))
         assert self._folder_handle is not None
         files.sync_all(self._folder_handle)
         self.position = Position(number, frames.SEGMENT_HEADER_BYTES)
 
-    def _recover(self, passed: int) -> None:
+    def _recover(self, passed: int, since: Mark, visit: Callable[[Frame], object]) -> None:
         last: Frame | None = None
         torn: JournalTorn | None = None
+        self.sequence, self.time, self.position, self.digest, self.frames = since
+        self.since = since.sequence
+        if since != BEGINNING:
+            last = check_before(self._folder, since, self._files)
+        tail = read_frames(
+            self._folder, since.position, None, since.digest, since.sequence, files=self._files
+        )
         try:
-            for frame in read_frames(self._folder, files=self._files):
+            for frame in tail:
                 last = frame
                 self.frames += 1
+                visit(frame)
         except JournalTorn as error:
             torn = error
         if last is not None:
             self.sequence, self.time = last.last, last.time
             self.position, self.digest = last.end, last.digest
         if self.sequence < passed:
-            segment = self._folder / _segment_name(self.position.segment)
+            segment = self._folder / segment_name(self.position.segment)
             what = f"it ends at sequence {self.sequence}, and {passed} has been passed"
             raise JournalDamaged(self.sequence + 1, segment, self.position.offset, what) from torn
         if torn is not None:
             self.cut = torn.count
             self.told = f"Cut {torn.claim} from the end of {torn.segment.name}, torn by a crash."
         self._clean(torn)
-        numbers = _segment_numbers(self._files, self._folder)
+        numbers = segment_numbers(self._files, self._folder)
         if numbers:
             self._go_on(numbers[-1], last)
         else:
@@ -310,13 +268,13 @@ class Journal:
             files.close(handle)
         if torn is not None:
             kept = int(torn.segment.stem) - (torn.byte == 0)
-            for number in _segment_numbers(files, folder):
+            for number in segment_numbers(files, folder):
                 if number > kept:
-                    files.unlink(folder / _segment_name(number))
+                    files.unlink(folder / segment_name(number))
 
     def _go_on(self, number: int, last: Frame | None) -> None:
         """Make the last segment what a crash kept it from being: whole, and on the disk."""
-        files, path = self._files, self._folder / _segment_name(number)
+        files, path = self._files, self._folder / segment_name(number)
         self._handle = handle = files.open(path, os.O_RDWR)
         header = frames.decode_segment_header(files.read(handle, frames.SEGMENT_HEADER_BYTES, 0))
         assert header is not None
@@ -381,66 +339,3 @@ def _fill(files: Files, handle: int, size: int) -> None:
         files.write(handle, frames.ZEROS[: size - offset], offset)
         files.sync(handle)
     files.sync_all(handle)
-
-
-# --- reading -------------------------------------------------------------------------------------
-
-
-def read_frames(
-    folder: Path | str,
-    start: Position = START,
-    until: Position | None = None,
-    previous: bytes | None = None,
-    sequence: int | None = None,
-    files: Files = DISK,
-) -> Iterator[Frame]:
-    """Yield the frames of a journal from `start` on, each checked, none beyond `until`.
-
-    `previous` and `sequence` are the digest and the last command before `start`, as in a watermark;
-    without them the first frame's own are believed. `until` is what the writer has synced: whatever
-    is wrong before it is damage. Without it the reading ends where the frames do.
-
-    Raises `JournalDamaged`; or, behind the last whole frame, `JournalTorn` if the journal ends in a
-    torn one.
-    """
-    folder = Path(folder)
-    if start == START:
-        previous, sequence = previous or frames.GENESIS, sequence or 0
-    joint = frames.Joint(*start, None if sequence is None else sequence + 1, previous)
-    while until is None or joint.position < until:
-        path = folder / _segment_name(joint.segment)
-        try:
-            handle = files.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            is_end = until is None and (start == START or joint.segment > start.segment)
-            if is_end and _is_last(files, folder, joint.segment):
-                return
-            what = "the segment is missing"
-            raise JournalDamaged(joint.first or 0, path, joint.offset, what) from None
-        try:
-            segment = frames.Segment(path, files.size(path), partial(files.read, handle))
-            is_last = partial(_is_last, files, folder, joint.segment)
-            joint = yield from frames.read_segment(segment, joint, until, is_last)
-        finally:
-            files.close(handle)
-        if until is not None and joint.segment == until.segment and joint.position < until:
-            what = f"the frames end here, and the venue has synced up to byte {until.offset}"
-            raise JournalDamaged(joint.first or 0, path, joint.offset, what)
-        if until is None or joint.position < until:
-            joint = joint._replace(segment=joint.segment + 1, offset=START.offset)
-
-
-def _is_last(files: Files, folder: Path, number: int) -> bool:
-    """Tell whether no later segment was begun; one without a header was not."""
-    later = [other for other in _segment_numbers(files, folder) if other > number]
-    lengths = [files.size(folder / _segment_name(other)) for other in later]
-    return all(length < frames.SEGMENT_HEADER_BYTES for length in lengths)
-
-
-def _segment_name(number: int) -> str:
-    return f"{number:06d}.journal"
-
-
-def _segment_numbers(files: Files, folder: Path) -> list[int]:
-    names = files.names(folder)
-    return sorted(int(name.partition(".")[0]) for name in names if _SEGMENT_NAME.fullmatch(name))

@@ -9,7 +9,10 @@ from typing import NamedTuple
 from exchange.server.folder import Folder
 from exchange.server.follower import Follower
 from exchange.server.journal import Frame, JournalTorn
+from exchange.server.replay import ReplayParted, beginning
+from exchange.server.retention import begins_late
 from exchange.server.settler import Settler, open_store, set_aside
+from exchange.server.snapshots import Begun
 from settlement.compare import differences
 from settlement.report import settlement_report
 from settlement.store import Store, StoreDamaged
@@ -21,14 +24,15 @@ Progress = Callable[[int], None]
 class Rebuild:
     """Folds a whole journal into a new store, and compares an older one at the older one's watermark.
 
-    `differences` says where they part, `told` what else is to be said.
+    With `begun` it folds what lies behind that, into a store that has settled it. `differences` says where
+    the stores part, `told` what else is to be said. Raises `JournalDamaged` if the journal's beginning is
+    gone and is needed.
     """
 
-    def __init__(self, journal: Path, store: Store, old: Store | None) -> None:
-        self.settler = Settler(Follower(journal), store)
+    def __init__(self, journal: Path, store: Store, old: Store | None, begun: Begun | None = None) -> None:
+        self.settler = Settler(Follower(journal, begun), store)
         self.differences: list[str] = []
         self.told: list[str] = []
-        self._journal = journal
         self._old = old
         self._is_compared = old is None or old.watermark.sequence == 0
 
@@ -43,7 +47,7 @@ class Rebuild:
             progress(frame.last)
 
         try:
-            self.settler.settle_all(self._journal, heed)
+            self.settler.settle_all(heed)
         except JournalTorn as torn:
             self.told.append(_torn(torn))
         finally:
@@ -83,18 +87,25 @@ def settle(folder: Folder, progress: Progress, *, is_anew: bool, is_checked: boo
 def _caught_up(folder: Folder, progress: Progress) -> Rebuild:
     """Write to the store that lies there what it does not have yet; one that is damaged begins anew."""
     store, told = open_store(folder.settlement)
-    made = Rebuild(folder.journal, store, None)
     try:
+        begun = beginning(folder.journal, folder.snapshots, store.watermark.sequence)
+        made = Rebuild(folder.journal, store, None, begun)
         made.run(progress)
     except BaseException:
         store.close()
         raise
-    made.told += [told] if told else []
+    made.told += [*begun.told, *([told] if told else [])]
     return made
 
 
 def _anew(folder: Folder, progress: Progress) -> Rebuild:
     """Fold the whole journal into a file beside the store that lies there, if one does."""
+    if begins_late(folder.journal):
+        message = (
+            "a store cannot be made anew, for the journal's first segments were let go; "
+            "put the store or those segments back from a backup"
+        )
+        raise ReplayParted(message)
     told = ""
     old: Store | None = None
     if folder.settlement.exists():
@@ -105,11 +116,12 @@ def _anew(folder: Folder, progress: Progress) -> Rebuild:
     path = _beside(folder.settlement)
     path.unlink(missing_ok=True)  # what a rebuild that was interrupted has left
     path.with_name(path.name + ".wal").unlink(missing_ok=True)
-    made = Rebuild(folder.journal, Store.open(path), old)
+    store = Store.open(path)
     try:
+        made = Rebuild(folder.journal, store, old)
         made.run(progress)
     except BaseException:
-        made.settler.store.close()
+        store.close()
         raise
     finally:
         if old is not None:

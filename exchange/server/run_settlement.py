@@ -5,27 +5,43 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import Counter
+from typing import NamedTuple
 
 import msgspec
 import zmq
 
-from exchange.config import FLUSH_SECONDS, POLL_MS, QUERIES_WAITING_MAX, RECONCILE_FLUSHES, Endpoints
+from exchange.config import (
+    FLUSH_SECONDS,
+    POLL_MS,
+    QUERIES_PER_MEMBER_MAX,
+    QUERIES_WAITING_MAX,
+    QUERY_ANSWERS_MAX,
+    RECONCILE_FLUSHES,
+    Endpoints,
+    Settings,
+)
 from exchange.protocol.messages import MESSAGE, QUERIES, Query, QueryResult, Refused, encode
 from exchange.protocol.reasons import refused
+from exchange.server.ending import last_commit
 from exchange.server.folder import Folder
 from exchange.server.follower import Commit, Follower, decode_commit, first_commit
-from exchange.server.process import Stop, report_ready
+from exchange.server.process import FollowerStats, Pace, Stop, lag_seconds, report_ready, report_stats
+from exchange.server.replay import beginning
 from exchange.server.settler import Settler, open_store
 from exchange.server.sockets import Keyring, authenticator, bind, commit_subscriber, guarded
 from matching.vocabulary import RejectReason, Role
 from settlement.queries import QueryRefused, QueryService
 
 
-def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:
+def run(folder: Folder, settings: Settings, stop: Stop) -> None:
     """Catch up with the journal, then settle what comes; queries are worked on beside it."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     store, told = open_store(folder.settlement)
-    follower = Follower(folder.journal)
+    # A store that begins anew is behind what was noted: nothing that it needs may be let go.
+    folder.write_watermark("settlement", store.watermark.sequence)
+    begun = beginning(folder.journal, folder.snapshots, store.watermark.sequence)
+    follower = Follower(folder.journal, begun)
     settler = Settler(
         follower,
         store,
@@ -35,16 +51,19 @@ def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:
     registry = follower.engine.registry
     guard = authenticator(context, Keyring(lambda key: key in registry.keys))
     router = guarded(context, zmq.ROUTER, folder.venue_key().secret_key.encode("ascii"))
-    commits = commit_subscriber(context, endpoints.commits)
+    router.setsockopt(zmq.SNDHWM, QUERY_ANSWERS_MAX)
+    commits = commit_subscriber(context, settings.listen.commits)
     settler.settle(first_commit(commits, stop))
     settler.flush()
     settler.reconcile()
     # Only now are the members' keys known; who is turned away once does not try again.
-    bound = Endpoints(query=bind(router, endpoints.query))
+    bound = Endpoints(query=bind(router, settings.listen.query))
     desk = QueryDesk(context, QueryService(store))
-    report_ready(bound, sequence=follower.engine.sequence, told=told)
+    told = " ".join(filter(None, (told, follower.told)))
+    report_ready(bound, sequence=follower.engine.sequence, snapshot=follower.snapshot, told=told)
     try:
         _work(settler, desk, router, commits, stop)
+        settler.settle(last_commit(folder.journal, follower))
         settler.flush()
     finally:
         desk.close()
@@ -65,6 +84,7 @@ def _work(
     for socket in (router, commits, desk.answers):
         poller.register(socket, zmq.POLLIN)
     commit = Commit(0, settler.follower.position)
+    pace = Pace()
     while not stop.is_set():
         behind = commit.sequence > settler.follower.engine.sequence
         ready = dict(poller.poll(0 if behind else _wait_ms(settler)))
@@ -78,7 +98,24 @@ def _work(
         if desk.failure is not None:
             raise desk.failure
         while desk.answers.poll(0):
-            router.send_multipart(desk.answers.recv_multipart(), zmq.NOBLOCK)
+            router.send_multipart(desk.done(), zmq.NOBLOCK)
+        if pace.is_due(time.monotonic()):
+            report_stats(statistics(settler, commit.sequence, desk.answered, time.time_ns()))
+
+
+def statistics(settler: Settler, known: int, queries: int, now: int) -> FollowerStats:
+    """Return how the settlement does; `known` is the last command that it has heard of, `now` in ns."""
+    engine = settler.follower.engine
+    sequence = settler.store.watermark.sequence if settler.store.pending else engine.sequence
+    behind = max(0, known - sequence)
+    return FollowerStats(
+        sequence=sequence,
+        lag_commands=behind,
+        lag_seconds=lag_seconds(behind, engine.time, now),
+        flushes=settler.flushes,
+        queries=queries,
+        rows=settler.rows,
+    )
 
 
 def _wait_ms(settler: Settler) -> int:
@@ -110,14 +147,23 @@ def _take_query(router: zmq.Socket[bytes], desk: QueryDesk, settler: Settler) ->
     role = settler.follower.engine.core.ledger.members[member]["role"]
     sees_all = role in (Role.OPERATOR, Role.AUDITOR)
     viewer = None if sees_all else registry.members[member].member
-    if not desk.take(back, query, viewer):
-        _refuse(router, back, query.request, RejectReason.MALFORMED, "too many queries are waiting")
+    if not desk.take(back, member, query, viewer):
+        _refuse(router, back, query.request, RejectReason.BUSY, "")
 
 
 def _refuse(
     router: zmq.Socket[bytes], session: bytes, request: int, reason: RejectReason, value: str
 ) -> None:
     router.send_multipart((session, encode(refused(reason, value, request))), zmq.NOBLOCK)
+
+
+class Task(NamedTuple):
+    """A member's query, the connection that it came by, and as whom it is answered (None: who sees all)."""
+
+    session: bytes
+    member: int
+    query: Query
+    viewer: str | None
 
 
 class QueryDesk:
@@ -130,8 +176,10 @@ class QueryDesk:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], service: QueryService) -> None:
         self.failure: BaseException | None = None
+        self.answered = 0
         self._service = service
-        self._waiting: queue.Queue[tuple[bytes, Query, str | None] | None] = queue.Queue(QUERIES_WAITING_MAX)
+        self._waiting: queue.Queue[Task | None] = queue.Queue(QUERIES_WAITING_MAX)
+        self._held: Counter[int] = Counter()
         address = f"inproc://answers-{next(self._addresses)}"
         self.answers = context.socket(zmq.PULL)
         self.answers.bind(address)
@@ -140,13 +188,22 @@ class QueryDesk:
         self._thread = threading.Thread(target=self._work, name="queries", daemon=True)
         self._thread.start()
 
-    def take(self, session: bytes, query: Query, viewer: str | None) -> bool:
-        """Queue a query; False if too many wait already."""
+    def take(self, session: bytes, member: int, query: Query, viewer: str | None) -> bool:
+        """Queue a member's query; False if too many wait already, of all or of this one."""
+        if self._held[member] >= QUERIES_PER_MEMBER_MAX:
+            return False
         try:
-            self._waiting.put_nowait((session, query, viewer))
+            self._waiting.put_nowait(Task(session, member, query, viewer))
         except queue.Full:
             return False
+        self._held[member] += 1
         return True
+
+    def done(self) -> tuple[bytes, bytes]:
+        """Return the next answer, and the connection that it is for; `answers` tells when there is one."""
+        session, member, answer = self.answers.recv_multipart()
+        self._held[int(member)] -= 1
+        return session, answer
 
     def close(self) -> None:
         """Let the thread finish what it works on, and end."""
@@ -158,8 +215,9 @@ class QueryDesk:
     def _work(self) -> None:
         try:
             while (task := self._waiting.get()) is not None:
-                session, query, viewer = task
-                self._out.send_multipart((session, encode(self._answer(query, viewer))))
+                answer = encode(self._answer(task.query, task.viewer))
+                self._out.send_multipart((task.session, b"%d" % task.member, answer))
+                self.answered += 1
         except BaseException as error:
             self.failure = error  # the process's own thread raises it: a desk that is silent is a bug
             raise

@@ -9,7 +9,7 @@ from pathlib import Path
 from exchange.config import FLUSH_SECONDS, PENDING_ROWS_MAX
 from exchange.engine import Outcome
 from exchange.server.follower import Commit, Follower
-from exchange.server.journal import Frame, Position, read_frames
+from exchange.server.journal import Frame, Position
 from exchange.server.replay import ReplayParted
 from settlement.reconcile import Reconciler, Unreconciled
 from settlement.store import Store, StoreDamaged, Watermark
@@ -38,6 +38,13 @@ def set_aside(path: Path, why: str) -> Path:
     return aside
 
 
+def _other_journal(mark: Watermark) -> ReplayParted:
+    return ReplayParted(
+        f"the store was made from another journal: at sequence {mark.sequence} their digests differ; "
+        "put the right store or journal in place, or take the store away to have it rebuilt"
+    )
+
+
 class Settler:
     """Folds frames over a replica, and gives the store those that it does not have yet.
 
@@ -57,7 +64,20 @@ class Settler:
         self._note = note
         self._reconciler = Reconciler(store)
         self._reconcile_flushes = reconcile_flushes
-        self._flushes = 0
+        self.flushes = self.rows = 0
+        self._check_beginning()
+
+    def _check_beginning(self) -> None:
+        """Raise `ReplayParted` if the replica began at a snapshot that does not fit the store."""
+        mark, begun = self.store.watermark, self.follower.mark
+        if begun.sequence > mark.sequence:
+            message = (
+                f"the store has settled sequence {mark.sequence}, the replica begins at {begun.sequence}, "
+                "and what lies between would be left out"
+            )
+            raise ReplayParted(message)
+        if begun.sequence and begun.sequence == mark.sequence and begun.digest != mark.digest:
+            raise _other_journal(mark)
 
     def settle(self, commit: Commit, seconds_max: float | None = None) -> None:
         """Fold what is new up to `commit`, or as much of it as the time allows.
@@ -67,19 +87,19 @@ class Settler:
         if commit.sequence and commit.sequence < self.store.watermark.sequence:
             raise self._ends_early(commit.sequence)
         began = time.monotonic()
-        for frame, outcome in self.follower.advance(commit):
+        for frame, outcome in self.follower.advance(commit, apart=self.store.watermark.sequence):
             self._keep(frame, outcome)
             if seconds_max is not None and time.monotonic() - began >= seconds_max:
                 return
 
-    def settle_all(self, journal: Path, progress: Callable[[Frame], None] = lambda _: None) -> None:
-        """Fold all of a journal that nobody writes, from its beginning, and flush.
+    def settle_all(self, progress: Callable[[Frame], None] = lambda _: None) -> None:
+        """Fold all that is left of a journal that nobody writes, and flush.
 
         `progress` is told each frame behind it. Raises `JournalTorn` when all whole frames are written,
         `JournalDamaged`, and `ReplayParted` as `settle` does.
         """
         try:
-            for frame in read_frames(journal):
+            for frame in self.follower.ahead():
                 self._keep(frame, self.follower.take(frame))
                 progress(frame)
             if self.follower.engine.sequence < self.store.watermark.sequence:
@@ -91,11 +111,7 @@ class Settler:
         """Add what a frame brought, if the store does not have it yet; flush when that is much."""
         mark = self.store.watermark
         if frame.last == mark.sequence and frame.digest != mark.digest:
-            message = (
-                f"the store was made from another journal: at sequence {mark.sequence} their digests differ; "
-                "put the right store or journal in place, or take the store away to have it rebuilt"
-            )
-            raise ReplayParted(message)
+            raise _other_journal(mark)
         if frame.last > mark.sequence:
             if not self.store.pending:
                 self.flush_due = time.monotonic() + FLUSH_SECONDS
@@ -118,20 +134,22 @@ class Settler:
         if engine.sequence <= self.store.watermark.sequence:
             return
         position: Position = self.follower.position
+        rows = self.store.pending
         self.store.flush(
             Watermark(
                 sequence=engine.sequence,
                 time=engine.time,
                 segment=position.segment,
                 offset=position.offset,
-                digest=self.follower.digest or b"",
+                digest=self.follower.digest,
                 frames=self.follower.frames,
             ),
             engine.programmes(),
         )
         self._note(engine.sequence)
-        self._flushes += 1
-        if self._reconcile_flushes and self._flushes % self._reconcile_flushes == 0:
+        self.flushes += 1
+        self.rows += rows
+        if self._reconcile_flushes and self.flushes % self._reconcile_flushes == 0:
             self.reconcile()
 
     def reconcile(self) -> None:

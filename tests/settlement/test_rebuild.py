@@ -142,4 +142,4 @@ def test_the_settlement_stops_when_store_and_ledger_part(folder, monkeypatch):
         settler.follower.engine.core.ledger.accounts["available"][0] += 1
 
     with pytest.raises(Unreconciled, match=r"house, free, money: . in memory, 0 by the postings"):
-        settler.settle_all(folder.journal, slip)
+        settler.settle_all(slip)

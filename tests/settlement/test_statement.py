@@ -76,7 +76,7 @@ def test_days_are_the_venues_own(store):
 def test_it_is_shown_in_yuan_and_lots(store, capsys):
     print_statement(statement(a_client(store, "cat", "cat"), date(2026, 11, 6)))
     told = capsys.readouterr().out
-    assert "cat, money, free (yuan), 2026-11-06 through now" in told
+    assert "cat, money, free (yuan), 2026-11-06 through now, UTC+8" in told
     assert "cat, QWEN3-MAX, free (lots)" in told
     assert re.search(r"2026-11-06 \d\d:\d\d:\d\d │", told), "the venue's day, to the second"
     assert told.count("opening") == told.count("closing") == 2
