@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,9 +12,11 @@ from exchange.protocol.arrays import REPORT
 from exchange.state import Core
 from matching.extras import open_lots
 from matching.kernel import kernel
-from matching.layout import Row
+from matching.layout import Row, grown
 from matching.stops import waits_at
 from matching.vocabulary import NO_SLOT, CommandKind, EventKind, OrderState, Phase, RejectReason, Side
+
+_REPORTS_AT_FIRST = 1024
 
 
 @kernel
@@ -86,22 +90,40 @@ def begin_report(report: Row, event: Row, effect: Row) -> None:
     report.detail = effect.detail
 
 
-def by_member(events: np.ndarray, effects: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield each member that an outcome concerns, with its reports (dtype `REPORT`) in order."""
-    reports = np.empty(2 * len(events), REPORT)
-    members = np.empty(2 * len(events), np.int32)
-    count = write_reports(events, effects, reports, members)
-    if not count:
-        return
-    reports, members = reports[:count], members[:count]
-    if (members == members[0]).all():
-        yield int(members[0]), reports
-        return
-    order = np.argsort(members, kind="stable")
-    ranked = members[order]
-    starts = np.flatnonzero(np.diff(ranked, prepend=-2))
-    for start, end in zip(starts, [*starts[1:], count], strict=True):
-        yield int(ranked[start]), reports[order[start:end]]
+class Told(NamedTuple):
+    """Reports in the order in which they arose (dtype `REPORT`), and beside each whose it is."""
+
+    members: np.ndarray
+    reports: np.ndarray
+
+    def by_member(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield each member with its reports, in their order."""
+        members, reports = self
+        if not len(members):
+            return
+        if (members == members[0]).all():
+            yield int(members[0]), reports
+            return
+        order = np.argsort(members, kind="stable")
+        ranked, sorted_reports = members[order], reports[order]
+        starts = np.flatnonzero(np.diff(ranked, prepend=-2)).tolist()
+        for start, end in pairwise([*starts, len(ranked)]):
+            yield int(ranked[start]), sorted_reports[start:end]
+
+
+class Reporter:
+    """Makes reports of outcomes, in memory that is used again: each is read before the next is made."""
+
+    def __init__(self) -> None:
+        self._reports = np.zeros(_REPORTS_AT_FIRST, REPORT)
+        self._members = np.zeros(_REPORTS_AT_FIRST, np.int32)
+
+    def reports(self, events: np.ndarray, effects: np.ndarray) -> Told:
+        """Return what members are told of an outcome: at most two reports an event."""
+        self._reports = grown(self._reports, 2 * len(events))
+        self._members = grown(self._members, 2 * len(events))
+        count = write_reports(events, effects, self._reports, self._members)
+        return Told(self._members[:count], self._reports[:count])
 
 
 def refusals(commands: np.ndarray, faults: np.ndarray, details: np.ndarray) -> np.ndarray:

@@ -10,11 +10,11 @@ import msgspec
 
 from exchange.calendar import Calendar
 from exchange.instruments import Instrument
-from exchange.protocol.acts import Act, TwoPersonsAct
+from exchange.protocol.acts import Act, Admit, TwoPersonsAct
 from settlement.rows import RedemptionState
 from settlement.terms import ProgrammeTerms
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 COMMANDS = b"C"
 REPORTS = b"R"
@@ -29,10 +29,36 @@ connection of who sends a larger one."""
 
 
 class Logon(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """The first thing that a client says. Answered by `Welcome`."""
+    """The first thing that a client says; before it nothing else is heard. Answered by `Welcome`.
+
+    `since` is the highest sequence of which this client has heard all that concerns it: reports of later ones
+    follow the `Welcome`, as far as the venue still has them. None: it begins anew. With
+    `cancel_on_disconnect` all open orders of the member are cancelled when this session is lost without a
+    `Logout`. Said again on the same connection it only learns anew what is listed; the other fields are not
+    read then.
+    """
 
     request: int
     version: int = PROTOCOL_VERSION
+    since: int | None = None
+    cancel_on_disconnect: bool = False
+
+
+class Logout(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """End the session in good order: open orders stay. Answered by `Farewell`, the last word on it."""
+
+    request: int
+
+
+class CancelAllAfter(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Have all open orders of the member cancelled in `seconds`, unless this is said again; 0: never mind.
+
+    The switch is the member's, and outlives session and venue: after a restart it begins anew. Answered by
+    `Armed`.
+    """
+
+    request: int
+    seconds: int
 
 
 class AskAccount(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -62,6 +88,16 @@ class AskProposals(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=
     request: int
 
 
+class AskKeys(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Ask which members there are, and which keys speak for them. Answered by `Keys`.
+
+    Operators and auditors are told of all, or of the one `member` that they name; every other of itself.
+    """
+
+    request: int
+    member: str = ""
+
+
 class AskStatus(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """Ask how the venue is. Answered by `Status`."""
 
@@ -76,7 +112,18 @@ class Decide(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     why: str
 
 
-Request = Logon | AskAccount | AskOrders | AskRedemptions | AskProposals | AskStatus | Decide
+Request = (
+    Logon
+    | Logout
+    | CancelAllAfter
+    | AskAccount
+    | AskOrders
+    | AskRedemptions
+    | AskProposals
+    | AskKeys
+    | AskStatus
+    | Decide
+)
 
 
 class ListedInstrument(msgspec.Struct, frozen=True):
@@ -111,6 +158,10 @@ class ListedProgramme(msgspec.Struct, frozen=True):
 class Welcome(msgspec.Struct, frozen=True, tag=True):
     """Answer to `Logon`: who you are here, what is traded, and how far the journal has come.
 
+    `resumed` tells from where on reports follow: all of the member's with sequences above it, and up to
+    `sequence`, come next. Where it is above the `since` that was asked for, what lies between is to be read
+    from history; without `since` it is `sequence`. `heartbeat_ms` is how often the venue says `Heartbeat`.
+
     `size` and `regions`, that of your seat and your districts, are those by which programmes judge you.
     """
 
@@ -123,6 +174,34 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     instruments: tuple[ListedInstrument, ...]
     programmes: tuple[ListedProgramme, ...]
     sequence: int
+    time: int
+    resumed: int = 0
+    heartbeat_ms: int = 0
+
+
+class Farewell(msgspec.Struct, frozen=True, tag=True):
+    """Answer to `Logout`: the session has ended, and all reports up to `sequence` were sent on it."""
+
+    request: int
+    sequence: int
+
+
+class Armed(msgspec.Struct, frozen=True, tag=True):
+    """Answer to `CancelAllAfter`: when orders will be cancelled, in ns since 1970; 0: not at all."""
+
+    request: int
+    until: int
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag=True):
+    """Said by the venue, unasked, to each session: how far the journal has come, and when that was.
+
+    `told` is the sequence of the latest report that the session was sent: a client that has not heard of it
+    has missed something. To be answered by nothing: both sides' sockets ping each other by themselves.
+    """
+
+    sequence: int
+    told: int
     time: int
 
 
@@ -223,6 +302,23 @@ class Proposals(msgspec.Struct, frozen=True, tag=True):
     proposals: tuple[Proposal, ...]
 
 
+class KeyHolder(msgspec.Struct, frozen=True):
+    """A member as it was admitted, the group that it is of now, and its live keys, oldest first."""
+
+    admitted: Admit
+    group: str
+    is_blocked: bool
+    public_keys: tuple[str, ...]
+
+
+class Keys(msgspec.Struct, frozen=True, tag=True):
+    """Answer to `AskKeys`: members in the order in which they were admitted."""
+
+    request: int
+    sequence: int
+    holders: tuple[KeyHolder, ...]
+
+
 class Orders(msgspec.Struct, frozen=True, tag=True):
     """Answer to `AskOrders`: one REPORT record an open order, of kind ACCEPTED."""
 
@@ -256,7 +352,11 @@ class Decided(msgspec.Struct, frozen=True, tag=True):
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
-    """Answer to what cannot be done. `request` is 0 where the message could not be read."""
+    """Answer to what cannot be done. `request` is 0 where the message could not be read, or the session ends.
+
+    Of a session that ends, `reason` is `not_authenticated`, `session_replaced`, `reports_dropped`,
+    `wrong_door` or `venue_stopping`; nothing is heard on it any more.
+    """
 
     request: int
     reason: str
@@ -265,7 +365,20 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     remedy: str
 
 
-Answer = Welcome | Account | Orders | Redemptions | Proposals | Status | Decided | Refused
+Answer = (
+    Welcome
+    | Farewell
+    | Armed
+    | Heartbeat
+    | Account
+    | Orders
+    | Redemptions
+    | Proposals
+    | Keys
+    | Status
+    | Decided
+    | Refused
+)
 
 
 class Query(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):

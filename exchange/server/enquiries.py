@@ -8,11 +8,14 @@ from exchange.protocol.messages import (
     PROTOCOL_VERSION,
     Account,
     AskAccount,
+    AskKeys,
     AskOrders,
     AskProposals,
     AskRedemptions,
     AskStatus,
     Balance,
+    KeyHolder,
+    Keys,
     ListedInstrument,
     ListedProgramme,
     Logon,
@@ -37,7 +40,7 @@ from settlement.layout import MONEY
 from settlement.programmes import is_barred, is_excluded, usage_key
 
 OVERSEERS = ("operator", "auditor")
-"""The roles that see everybody's redemptions, and what is proposed."""
+"""The roles that see everybody's redemptions and keys, and what is proposed."""
 
 
 class Enquiries:
@@ -48,8 +51,11 @@ class Enquiries:
         self._engine = sequencer.engine
         self._started_at = started_at
 
-    def welcome(self, member: int, request: Logon) -> Welcome:
-        """Tell a member who it is, and the numbers by which records name what is traded."""
+    def welcome(self, member: int, request: Logon, resumed: int, heartbeat_ms: int) -> Welcome:
+        """Tell a member who it is, and the numbers by which records name what is traded.
+
+        `resumed` is the sequence from which on it is told its reports.
+        """
         engine = self._engine
         admitted = engine.registry.members[member]
         return Welcome(
@@ -65,6 +71,8 @@ class Enquiries:
             programmes=self._programmes(),
             sequence=engine.sequence,
             time=engine.time,
+            resumed=resumed,
+            heartbeat_ms=heartbeat_ms,
         )
 
     def account(self, member: int, request: AskAccount) -> Account:
@@ -135,6 +143,38 @@ class Enquiries:
             request.request,
             self._engine.sequence,
             tuple(Proposal(number, one.who, one.why, one.act) for number, one in standing),
+        )
+
+    def keys(self, member: int, request: AskKeys) -> Keys | Refused:
+        """Return whose keys live: for who oversees everybody's, or those of one; for others their own."""
+        registry = self._engine.registry
+        admitted = registry.members[member]
+        if request.member not in ("", *registry.member_numbers):
+            return refused(RejectReason.UNKNOWN_MEMBER, request.member, request.request)
+        if admitted.role in OVERSEERS:
+            asked = range(1, len(registry.members))  # the first is the house, for which nobody speaks
+            if request.member:
+                asked = range(number := registry.member_numbers[request.member], number + 1)
+        elif request.member in ("", admitted.member):
+            asked = range(member, member + 1)
+        else:
+            return refused(RejectReason.ROLE_NOT_PERMITTED, admitted.member, request.request)
+        keys: dict[int, list[str]] = {}
+        for public_key, holder in registry.keys.items():
+            keys.setdefault(holder, []).append(public_key)
+        rows = self._engine.core.ledger.members
+        return Keys(
+            request.request,
+            self._engine.sequence,
+            tuple(
+                KeyHolder(
+                    admitted=registry.members[number],
+                    group=registry.group_names[rows[number]["group"]],
+                    is_blocked=bool(rows[number]["blocked"]),
+                    public_keys=tuple(keys.get(number, ())),
+                )
+                for number in asked
+            ),
         )
 
     def status(self, request: AskStatus) -> Status:

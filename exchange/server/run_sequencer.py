@@ -1,67 +1,143 @@
-"""The sequencer's process: one busy thread, one socket for members, one journal."""
+"""The sequencer's process: one busy thread, a socket for members and one for operators, one journal."""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
+from typing import Protocol
 
 import zmq
 
-from exchange.config import ANNOUNCE_SECONDS, Endpoints
-from exchange.server.door import Door
+from exchange.config import ANNOUNCE_SECONDS, TELL_SECONDS, Endpoints, Settings
+from exchange.engine import Outcome
+from exchange.registry import Registry
+from exchange.reports import Reporter
+from exchange.server.clock import SteadyClock
+from exchange.server.door import OPERATORS, Doors
 from exchange.server.enquiries import Enquiries
 from exchange.server.folder import Folder
 from exchange.server.follower import Commit, encode_commit
 from exchange.server.gateway import Gateway
-from exchange.server.process import Stop, report_ready
+from exchange.server.gauges import TimedLog, statistics
+from exchange.server.process import Pace, SequencerStats, Stop, report_ready, report_stats
 from exchange.server.replay import recover
+from exchange.server.reportlog import ReportLog
 from exchange.server.sequencer import Sequencer
-from exchange.server.sockets import Keyring, authenticator, bind, commit_publisher, order_router
+from exchange.server.sockets import bind, commit_publisher, order_router
+from exchange.server.zap import Doorkeeper
+
+FAREWELL_MS = 500
+"""How long the last answers may take on their way out when the venue stops."""
 
 
-def run(folder: Folder, endpoints: Endpoints, stop: Stop) -> None:
-    """Recover, open the door, and trade until told to stop."""
-    engine, journal = recover(folder.journal, folder.passed())
-    sequencer = Sequencer(engine, journal, time.time_ns)
+def run(folder: Folder, settings: Settings, stop: Stop) -> None:
+    """Recover, open the doors, and trade until told to stop."""
+    kept, reporter = ReportLog(settings.sessions.reports_kept), Reporter()
+
+    def keep(outcome: Outcome) -> None:
+        kept.keep(*reporter.reports(outcome.events, outcome.effects))
+
+    engine, journal, told = recover(folder.journal, folder.snapshots, folder.passed(), keep)
+    kept.floor = max(kept.floor, journal.since)
+    log = TimedLog(journal, time.perf_counter)
+    clock = SteadyClock(logging.getLogger("bourse.clock").warning)
+    sequencer = Sequencer(engine, log, clock)
     if engine.sequence == 0:
         sequencer.found(folder.founding_acts())
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    registry = engine.registry
-    guard = authenticator(context, Keyring(lambda key: key in registry.keys))
+    keeper = Doorkeeper(context, lambda door, key: opens(engine.registry, door, key))
     secret = folder.venue_key().secret_key.encode("ascii")
-    router = order_router(context, secret)
+    members, operators = (order_router(context, secret, door) for door in ("members", OPERATORS))
     commits = commit_publisher(context)
-    bound = Endpoints(orders=bind(router, endpoints.orders), commits=bind(commits, endpoints.commits))
-    door = Door(router)
-    gateway = Gateway(sequencer, Enquiries(sequencer, time.time_ns()), door.send)
-    report_ready(bound, sequence=engine.sequence, told=journal.told)
+    listen = settings.listen
+    bound = Endpoints(
+        orders=bind(members, listen.orders),
+        operators=bind(operators, listen.operators),
+        commits=bind(commits, listen.commits),
+    )
+    doors = Doors(members, operators)
+    doors.also_wake_for(keeper.socket)
+    gateway = Gateway(sequencer, Enquiries(sequencer, clock()), doors.send, settings, kept)
+    report_ready(bound, sequence=engine.sequence, snapshot=journal.since, told=told)
     try:
-        _trade(door, gateway, sequencer, commits, stop)
+        Loop(doors, keeper, gateway, sequencer, commits, log, report_stats).run(stop)
+        gateway.stop()
     finally:
-        guard.stop()
-        context.destroy(linger=0)
+        context.destroy(linger=FAREWELL_MS)
         journal.close()
 
 
-def _trade(
-    door: Door,
-    gateway: Gateway,
-    sequencer: Sequencer,
-    commits: zmq.Socket[bytes],
-    stop: Stop,
-) -> None:
+def opens(registry: Registry, door: str, key: str) -> bool:
+    """Tell whether a key opens a door: operators' keys open the operators', all others the members'."""
+    member = registry.keys.get(key)
+    return member is not None and (registry.members[member].role == "operator") == (door == OPERATORS)
+
+
+class Ending(Protocol):
+    """What tells a loop to end; `exchange.server.process.Stop` is that of a process."""
+
+    def is_set(self) -> bool:
+        """Tell whether it should end."""
+
+
+class Loop:
     """Drain, work, send, announce; wait only when there is nothing to do."""
-    announced = -1
-    next_announcement = 0.0
-    while not stop.is_set():
-        door.drain(gateway)
-        busy = gateway.work()
-        done = sequencer.tell_time_if_due()
+
+    def __init__(
+        self,
+        doors: Doors,
+        keeper: Doorkeeper,
+        gateway: Gateway,
+        sequencer: Sequencer,
+        commits: zmq.Socket[bytes],
+        log: TimedLog,
+        report: Callable[[SequencerStats], object],
+    ) -> None:
+        self._report = report
+        self._doors = doors
+        self._keeper = keeper
+        self._gateway = gateway
+        self._sequencer = sequencer
+        self._commits = commits
+        self._log = log
+        self._announced = -1
+        self._announcing = Pace(ANNOUNCE_SECONDS)
+        self._telling = Pace(TELL_SECONDS)
+        self._reporting = Pace()
+        self._idle = 0.0
+
+    def run(self, stop: Ending) -> None:
+        """Trade until told to stop; what was taken in by then is done and answered."""
+        before = time.monotonic()
+        while not stop.is_set():
+            busy = self.turn()
+            now = time.monotonic()
+            is_news = self._sequencer.engine.sequence != self._announced
+            if (is_news and (not busy or self._telling.is_due(now))) or self._announcing.is_due(now):
+                self.announce()
+            if self._reporting.is_due(now):
+                share = 1.0 - self._idle / max(now - before, 1e-9)
+                self._report(statistics(self._sequencer, self._gateway, self._log, max(0.0, share)))
+                before, self._idle = now, 0.0
+            if not busy:
+                self._doors.wait(int(ANNOUNCE_SECONDS * 1000))
+                self._idle += time.monotonic() - now
+        self.turn()
+        self.announce()
+
+    def turn(self) -> bool:
+        """Take in what has come, do it and answer it; do what time has brought. Tell whether orders came."""
+        self._keeper.work()
+        self._doors.drain(self._gateway)
+        busy = self._gateway.work()
+        done = self._sequencer.tell_time_if_due()
         if done is not None:
-            gateway.tell(done)
-        now = time.monotonic()
-        if sequencer.engine.sequence != announced or now >= next_announcement:
-            announced = sequencer.engine.sequence
-            next_announcement = now + ANNOUNCE_SECONDS
-            commits.send(encode_commit(Commit(announced, sequencer.journal.position)))
-        if not busy:
-            door.wait(int(ANNOUNCE_SECONDS * 1000))
+            self._gateway.tell(done)
+        self._gateway.watch()
+        return busy
+
+    def announce(self) -> None:
+        """Tell the followers how far the journal is synced."""
+        self._announced = self._sequencer.engine.sequence
+        self._commits.send(encode_commit(Commit(self._announced, self._log.position)))

@@ -65,6 +65,17 @@ class Sequencer:
         self._next_midnight = midnight_after(engine.time) if engine.time else NEVER
         self._timekeeper = Timekeeper(engine, draw)
 
+    def now(self) -> int:
+        """Return the time, in ns since 1970: the clock's, but never before what was sequenced."""
+        return max(self._clock(), self.engine.time)
+
+    def pace(self) -> int:
+        """Return the clock's own time, in ns since 1970, for what counts how time passes.
+
+        Of a clock that was put back before the start, `now` stands still until it has caught up.
+        """
+        return self._clock()
+
     def submit(self, commands: np.ndarray, acts: tuple[SignedAct, ...] = ()) -> Outcome:
         """Give a batch its numbers and time, journal it, apply it. `commands` is written to (their times).
 
@@ -73,7 +84,7 @@ class Sequencer:
         """
         named = commands["act"][commands["kind"] == CommandKind.ACT]
         assert named.tolist() == list(range(len(acts))), "each ACT names its act, in their order"
-        now = self._now()
+        now = self.now()
         done = self._keep_time(now)
         return told_together([*done, self._sequence(commands, acts, now)])
 
@@ -87,7 +98,7 @@ class Sequencer:
         Raises `ValueError` if one of them would be refused; then nothing is journalled.
         """
         batch = as_batch(acts)
-        batch["time"] = self._now()
+        batch["time"] = self.now()
         trial = Engine().apply(batch, acts)
         for result in trial.acts:
             if result.reason != RejectReason.NONE:
@@ -100,14 +111,11 @@ class Sequencer:
 
         All are sequenced commands, like all that counts; in a busy market other commands tell the time.
         """
-        now = self._now()
+        now = self.now()
         done = self._keep_time(now)
         if now >= self.engine.next_expiry:
             done.append(self._sequence(telling_time(), (), now))
         return told_together(done) if done else None
-
-    def _now(self) -> int:
-        return max(self._clock(), self.engine.time)
 
     def _keep_time(self, now: int) -> list[Outcome]:
         """Do all that the clock has come to; return what came of it, to be kept while others follow.

@@ -7,16 +7,16 @@ from collections.abc import Callable
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from exchange.config import HANDSHAKE_MS_MAX, QUEUE_MESSAGES_MAX
+from exchange.config import HANDSHAKE_MS_MAX, PING_MS, PING_PATIENCE_MS, QUEUE_MESSAGES_MAX, UNREAD_MS_MAX
 from exchange.protocol.messages import MESSAGE_BYTES_MAX
 
 _AUTOMATIC_ID_BEGINS = b"\x00"
 AUTOMATIC_ID_BYTES = 5
-"""libzmq names a connection by a zero byte and four more, and never the same way twice."""
+"""libzmq names a connection by a zero byte and four more."""
 
 
 def is_automatic(routing_id: bytes) -> bool:
-    """Tell whether libzmq itself named the connection, so that nobody can take the name over."""
+    """Tell whether a connection's name is of the shape that libzmq gives; a peer may have chosen it, too."""
     return len(routing_id) == AUTOMATIC_ID_BYTES and routing_id[:1] == _AUTOMATIC_ID_BEGINS
 
 
@@ -51,13 +51,20 @@ def guarded(context: zmq.Context[zmq.Socket[bytes]], kind: int, secret_key: byte
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.setsockopt(zmq.CURVE_SECRETKEY, secret_key)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS_MAX)
+    socket.setsockopt(zmq.TCP_MAXRT, UNREAD_MS_MAX)
     return socket
 
 
-def order_router(context: zmq.Context[zmq.Socket[bytes]], secret_key: bytes) -> zmq.Socket[bytes]:
-    """Return the ROUTER on which members trade; sending to a session that is gone is an error."""
+def order_router(context: zmq.Context[zmq.Socket[bytes]], secret_key: bytes, door: str) -> zmq.Socket[bytes]:
+    """Return the ROUTER of a door; sending to a session that is gone is an error.
+
+    A peer that answers no ping is cut off, so that a session that died without a word is found.
+    """
     socket = guarded(context, zmq.ROUTER, secret_key)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    socket.setsockopt_string(zmq.ZAP_DOMAIN, door)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, PING_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, PING_PATIENCE_MS)
     return socket
 
 

@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from exchange.cli import bourse
-from exchange.cli.base import EXIT_DAMAGED, EXIT_REFUSED, EXIT_UNREACHABLE
-from exchange.config import Endpoints
+from exchange.cli.base import EXIT_DAMAGED, EXIT_REFUSED, EXIT_UNREACHABLE, SECTIONS
+from exchange.config import Settings
 from exchange.server.folder import Folder
 from exchange.server.standard import found_standard
 from exchange.server.supervisor import Supervisor
@@ -27,7 +28,7 @@ def venue(tmp_path_factory):
     warm_up()
     folder = Folder(tmp_path_factory.mktemp("cli") / "venue")
     found_standard(folder)
-    supervisor = Supervisor(folder, Endpoints(), print)
+    supervisor = Supervisor(folder, Settings(), print)
     try:
         supervisor.start()
         yield folder.root
@@ -208,3 +209,23 @@ def test_the_demo_depends_on_its_seed_alone():
 def test_every_command_shows_an_example():
     for name, command in bourse.commands.items():
         assert (command.epilog or "").startswith("Example"), name
+
+
+def test_the_help_lists_every_command_once():
+    named = [name for names in SECTIONS.values() for name in names.split()]
+    assert sorted(named) == sorted(bourse.commands)
+    told = CliRunner().invoke(bourse, ["--help"]).output
+    assert "Run a venue:\n  serve " in told
+    assert all(f"\n  {name} " in told for name in named)
+
+
+def test_every_command_answers_in_json_but_the_one_that_runs_for_good():
+    commands = dict(bourse.commands)
+    for name, group in bourse.commands.items():
+        if isinstance(group, click.Group):
+            commands |= {f"{name} {part}": one for part, one in group.commands.items()}
+            del commands[name]
+    without = {
+        name for name, one in commands.items() if not any("--json" in option.opts for option in one.params)
+    }
+    assert without == {"serve"}

@@ -312,7 +312,7 @@ def test_random_frames_raise_nothing(venue, seed, scale):
 
 
 def test_a_key_that_nobody_registered_is_not_heard(venue):
-    venue.gateway.meet(b"\0who", "0" * 40)
+    venue.lines[b"\0who"] = ("0" * 40, False)
     answer = read_answer(venue.say(b"\0who", commands(new(venue, "a1", Side.BUY, 3, -1)))[0])
     assert isinstance(answer, Refused)
     assert answer.reason == "not_authenticated"

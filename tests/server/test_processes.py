@@ -9,7 +9,7 @@ import pytest
 
 from exchange.client.errors import AccessDenied, ConnectionLost, ExchangeError, OrderRejected, RequestRefused
 from exchange.client.sync import connect_sync
-from exchange.config import Endpoints
+from exchange.config import Settings
 from exchange.marketdata import read_book
 from exchange.profiles import load_profile
 from exchange.protocol.acts import Admit
@@ -38,7 +38,7 @@ def venue(tmp_path):
     keys = [new_key_pair(name) for name in ("ANN", "ALIBABA", "AUDITOR", "OPERATOR")]
     folder.found(standard_acts([(firm, 5 * MILLION_YUAN)], keys, [voucher(year)]), keys)
     told: list[str] = []
-    supervisor = Supervisor(folder, Endpoints(), told.append)
+    supervisor = Supervisor(folder, Settings(), told.append)
     try:
         supervisor.start()
         yield supervisor, folder, told

@@ -18,7 +18,7 @@ from exchange.config import STATE_HASH_EVERY
 from exchange.engine import RULES_VERSION, Engine
 from exchange.protocol.acts import Admit, Deposit, SetCollars, SignedAct
 from exchange.protocol.arrays import COMMAND
-from exchange.reports import by_member
+from exchange.reports import Reporter
 from exchange.server.follower import Commit, Follower
 from exchange.server.founding import calendar_acts
 from exchange.server.journal import Journal, read_frames
@@ -104,7 +104,7 @@ def test_replay_equals_live_and_recovery_goes_on(venue):
     live = sequencer.engine.state_hash()
     assert replay(folder).state_hash() == live
     sequencer.journal.close()
-    engine, journal = recover(folder)
+    engine, journal, _ = recover(folder)
     assert engine.state_hash() == live
     again = Sequencer(engine, journal, clock)
     again.submit(bids(again, 1, start=1_000))
@@ -134,7 +134,7 @@ def test_a_follower_reads_no_further_than_what_is_announced(venue):
     state = sequencer.engine.state_hash()
     sequencer.submit(bids(sequencer, 2, start=2))
     follower = Follower(folder)
-    assert sum(1 for _ in follower.advance(announced)) == 2
+    assert sum(frame.count for frame, _ in follower.advance(announced)) == announced.sequence
     assert follower.engine.state_hash() == state
     assert list(follower.advance(announced)) == []
 
@@ -170,7 +170,7 @@ def test_a_venue_that_slept_through_midnight_ends_the_day_first(venue):
     sequencer.submit(bids(sequencer, 2, time_in_force=TimeInForce.DAY))
     sequencer.journal.close()
     clock.now = midnight_after(clock.now) + DAY_NS // 2
-    engine, journal = recover(folder)
+    engine, journal, _ = recover(folder)
     again = Sequencer(engine, journal, clock)
     ended = again.tell_time_if_due()
     assert ended is not None
@@ -182,7 +182,7 @@ def test_a_quiet_midnight_tells_nobody_anything(venue):
     sequencer, clock, _ = venue
     clock.now = midnight_after(clock.now)
     ended = sequencer.tell_time_if_due()
-    assert list(by_member(ended.events, ended.effects)) == []
+    assert list(Reporter().reports(ended.events, ended.effects).by_member()) == []
 
 
 def test_an_order_expires_in_a_quiet_market_by_a_sequenced_command(venue):
@@ -339,7 +339,7 @@ def test_a_sequencer_goes_on_in_the_middle_of_a_call(trading_day):
     sequencer.tell_time_if_due()
     until = {plan.until for plan in sequencer.engine.registry.plans.values()}
     sequencer.journal.close()
-    engine, journal = recover(folder)
+    engine, journal, _ = recover(folder)
     again = Sequencer(engine, journal, clock, Random(6).randrange)
     assert {plan.until for plan in engine.registry.plans.values()} == until
     clock.now = until.pop() - 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from exchange.config import Settings
 from exchange.engine import Engine
 from exchange.protocol.acts import Admit, RegisterKey, SignedAct
-from exchange.protocol.messages import ANSWERS
+from exchange.protocol.messages import ANSWERS, Heartbeat, Logon, encode
 from exchange.protocol.records import COMMAND_STRUCT, REPORT_STRUCT, Command, Report
 from exchange.server.enquiries import Enquiries
 from exchange.server.founding import MILLION_YUAN, standard_acts, voucher
@@ -14,7 +15,7 @@ from exchange.server.gateway import Gateway
 from exchange.server.memory_journal import MemoryJournal
 from exchange.server.sequencer import Sequencer
 from exchange.testing import FakeClock, local_key
-from matching.vocabulary import CommandKind
+from matching.vocabulary import CommandKind, RejectReason
 
 FIRMS = ("ANN", "BOB")
 
@@ -33,7 +34,7 @@ def founding():
 class Venue:
     """Speaks bytes, as a socket would."""
 
-    def __init__(self, journal=None):
+    def __init__(self, journal=None, settings=None):
         self.engine = Engine()
         self.journal = journal or MemoryJournal()
         self.clock = FakeClock()
@@ -41,26 +42,39 @@ class Venue:
         self.sequencer.found(founding())
         self.mail = defaultdict(list)
         self.gone = set()
-        self.gateway = Gateway(self.sequencer, Enquiries(self.sequencer, 0), self.deliver)
+        self.lines = {}
+        self.gateway = Gateway(
+            self.sequencer, Enquiries(self.sequencer, 0), self.deliver, settings or Settings()
+        )
 
     def deliver(self, session, body):
         if session in self.gone:
-            return False
+            return RejectReason.REPORTS_DROPPED
         self.mail[session].append(body)
-        return True
+        return RejectReason.NONE
 
-    def meet(self, session, member):
-        self.gateway.meet(session, local_key(member))
+    def meet(self, session, member, **logon):
+        """Log a session on, and return what it is told."""
+        self.connect(session, member)
+        return self.say(session, encode(Logon(1, **logon)))
+
+    def connect(self, session, member):
+        """Note who speaks on a connection."""
+        role = self.engine.registry.members[self.engine.registry.member_numbers[member]].role
+        self.lines[session] = (local_key(member), role == "operator")
 
     def say(self, session, *frames):
         """Hand frames to the gateway in one batch; return what the session is told."""
+        key, is_operators = self.lines[session]
         for frame in frames:
-            self.gateway.take(session, frame)
+            self.gateway.hear(session, key, frame, is_operators=is_operators)
         self.gateway.work()
+        self.gateway.watch()
         return self.heard(session)
 
     def heard(self, session):
-        return self.mail.pop(session, [])
+        """Return what a session was told, but for heartbeats."""
+        return [body for body in self.mail.pop(session, []) if not is_heartbeat(body)]
 
     def reports(self, session, *frames):
         """Say something and read all reports that come back."""
@@ -68,6 +82,10 @@ class Venue:
 
     def index(self, symbol):
         return self.engine.registry.instrument_numbers[symbol]
+
+
+def is_heartbeat(body):
+    return body[:1] == b"M" and isinstance(ANSWERS.decode(body[1:]), Heartbeat)
 
 
 def read_reports(body):
