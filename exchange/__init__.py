@@ -1,4 +1,7 @@
-"""The exchange, seen from a member's side. `connect_sync` opens a session; the rest is loaded on need."""
+"""The exchange, seen from a member's side. The rest is loaded on need.
+
+`connect_sync` opens a session for one thread, `connect` one for an event loop: the same calls, awaited.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exchange.client.answers import Account, Fill, Order
+    from exchange.client.asynchronous import AsyncExchange, connect
     from exchange.client.errors import (
         AccessDenied,
         BadInput,
@@ -19,21 +23,24 @@ if TYPE_CHECKING:
         ProfileError,
         ProtocolBroken,
         RequestRefused,
+        SessionEnded,
         Timeout,
         UnknownName,
+        UpdatesMissed,
     )
-    from exchange.client.link import Options
     from exchange.client.money import yuan
     from exchange.client.subsidy import Preview
     from exchange.client.sync import SyncExchange, connect_sync
     from exchange.client.tables import Table
     from exchange.client.tickets import Instrument, OrderTicket
+    from exchange.client.wire import Options
     from exchange.profiles import Endpoints, Profile, load_profile, write_profile
     from matching.vocabulary import OrderState, OrderType, Side, TimeInForce
 
 __all__ = [
     "AccessDenied",
     "Account",
+    "AsyncExchange",
     "BadInput",
     "ConnectionLost",
     "Endpoints",
@@ -54,12 +61,15 @@ __all__ = [
     "ProfileError",
     "ProtocolBroken",
     "RequestRefused",
+    "SessionEnded",
     "Side",
     "SyncExchange",
     "Table",
     "TimeInForce",
     "Timeout",
     "UnknownName",
+    "UpdatesMissed",
+    "connect",
     "connect_sync",
     "load_profile",
     "write_profile",
@@ -68,12 +78,13 @@ __all__ = [
 
 _HOMES = {
     "exchange.client.answers": ("Account", "Fill", "Order"),
-    "exchange.client.link": ("Options",),
+    "exchange.client.asynchronous": ("AsyncExchange", "connect"),
     "exchange.client.money": ("yuan",),
     "exchange.client.subsidy": ("Preview",),
     "exchange.client.sync": ("SyncExchange", "connect_sync"),
     "exchange.client.tables": ("Table",),
     "exchange.client.tickets": ("Instrument", "OrderTicket"),
+    "exchange.client.wire": ("Options",),
     "exchange.profiles": ("Endpoints", "Profile", "load_profile", "write_profile"),
     "matching.vocabulary": ("OrderState", "OrderType", "Side", "TimeInForce"),
 }

@@ -1,32 +1,62 @@
 """A whole venue in one process: for a firm's own tests, for notebooks, for the demo's counted run.
 
-The same parts as on a server, without sockets, on a clock that moves when told:
+The same parts as on a server and the same clients, without sockets, on a clock that moves when told:
 
-    venue = Exchange()
-    with venue.connect("SANDBOX") as ex:
-        order = ex.place(ex.instruments["QWEN3-MAX"].buy(10, limit="12.30"))
+    from exchange.testing import Exchange
+
+    def test_my_desk_survives_a_broken_line():
+        venue = Exchange(seed=7)
+        with venue.connect("SANDBOX", cancel_on_disconnect=True) as ex:
+            order = ex.place(ex.instruments["QWEN3-MAX"].buy(10, limit="12.30"), client_id="desk-1")
+            venue.cut(ex)  # as if the line broke; the next call connects anew
+            venue.clock.advance(2 * SECOND_NS)
+            venue.tell_time()  # the venue notices, and cancels
+            assert ex.refresh() is None
+            assert ex.order(order).reason == "session_lost"
+
+    async def test_the_same_with_an_event_loop():
+        venue = Exchange()
+        async with venue.connect_async("SANDBOX") as ex:
+            await ex.place(ex.instruments["QWEN3-MAX"].buy(10, limit="12.30"))
+
+Nothing waits: a synchronous client that has heard all there is to hear goes on at once, as if its timeout had
+passed. An asynchronous one waits for what other tasks may bring about.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 
 from exchange.calendar import Calendar
-from exchange.client.errors import ConnectionLost
-from exchange.client.link import Conversation, Link
+from exchange.client.answers import unknown_name
+from exchange.client.async_link import Waiters
+from exchange.client.asynchronous import AsyncExchange, Connecting
+from exchange.client.desk import Desk
+from exchange.client.errors import ExchangeError, ProfileError, Timeout
+from exchange.client.flows import Line, closed
+from exchange.client.queries import QuerySession
+from exchange.client.session import Session
 from exchange.client.sync import SyncExchange
-from exchange.engine import RULES_VERSION, Engine
+from exchange.config import Settings, ThrottleSettings
+from exchange.engine import RULES_VERSION, Engine, Outcome
 from exchange.protocol.acts import RegisterKey, SignedAct
+from exchange.reports import Reporter
 from exchange.server.enquiries import Enquiries
 from exchange.server.founding import OPERATOR, calendar_acts, sandbox_firms, standard_acts, voucher
-from exchange.server.gateway import Gateway, Session
+from exchange.server.gateway import Gateway
 from exchange.server.journal import Journal
 from exchange.server.memory_journal import MemoryJournal
+from exchange.server.replay import recover
+from exchange.server.reportlog import ReportLog
 from exchange.server.sequencer import Sequencer
+from exchange.server.sessions import SessionId
+from matching.vocabulary import RejectReason
 from settlement.terms import VENUE_ZONE
 
 OPENING = datetime(2026, 1, 5, 9, 30, tzinfo=VENUE_ZONE)
@@ -34,6 +64,16 @@ OPENING = datetime(2026, 1, 5, 9, 30, tzinfo=VENUE_ZONE)
 
 STEP_NS = 1_000_000
 """How far the fake clock moves with every message that the venue takes in: a millisecond."""
+
+SECOND_NS = 1_000_000_000
+"""A second of the fake clock."""
+
+UNTHROTTLED = Settings(
+    throttle=ThrottleSettings(
+        orders_per_second=10**7, orders_burst=10**7, requests_per_second=10**6, requests_burst=10**6
+    )
+)
+"""What a venue is set to that nobody has set: on a clock that stands still no bucket would fill again."""
 
 
 class FakeClock:
@@ -55,7 +95,8 @@ class Exchange:
     """A venue on a fake clock, in memory, or with its journal in `folder`.
 
     `acts` found it; by default the standard catalogue with a sandbox firm and this year's voucher. It trades
-    by `calendar`, or round the clock; the ends of calls are drawn from `seed`.
+    by `calendar`, or round the clock; the ends of calls are drawn from `seed`. `settings` are the venue's
+    own; without them nothing is throttled.
     """
 
     def __init__(
@@ -66,13 +107,19 @@ class Exchange:
         seed: int = 0,
         folder: Path | None = None,
         clock: FakeClock | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.clock = clock or FakeClock()
         self.engine = Engine()
         self.journal = (
             MemoryJournal() if folder is None else Journal.open(folder, rules_version=RULES_VERSION)
         )
-        self.sequencer = Sequencer(self.engine, self.journal, self.clock, Random(seed).randrange)
+        self._folder = folder
+        self._settings = settings or UNTHROTTLED
+        self._chance = Random(seed).randrange
+        self._lines: dict[SessionId, LocalLine] = {}
+        self._sessions = 0
+        self.sequencer = Sequencer(self.engine, self.journal, self.clock, self._chance)
         founding = acts
         if founding is None:
             founding = standard_acts(sandbox_firms(), [], [voucher(OPENING.year)])
@@ -84,86 +131,244 @@ class Exchange:
         )
         if keys:
             self.sequencer.decide(*keys)
-        self._mailboxes: dict[Session, deque[bytes]] = {}
-        self.gateway = Gateway(self.sequencer, Enquiries(self.sequencer, self.clock()), self._deliver)
+        self.gateway = self._gateway(ReportLog(self._settings.sessions.reports_kept, self.engine.sequence))
         self.tell_time()
 
-    def connect(self, member: str) -> SyncExchange:
-        """Return a member's client, the same as on a network."""
-        link = LocalLink(self, member)
-        client = SyncExchange(link, lambda: link, self.clock)
+    def _gateway(self, kept: ReportLog) -> Gateway:
+        enquiries = Enquiries(self.sequencer, self.clock())
+        return Gateway(self.sequencer, enquiries, self._deliver, self._settings, kept)
+
+    # --- clients -------------------------------------------------------------------------------
+
+    def connect(self, member: str, *, cancel_on_disconnect: bool = False) -> SyncExchange:
+        """Return a member's client, the same as on a network. Raises `UnknownName`."""
+        client = SyncExchange(self._desk(member, LocalLine, cancel_on_disconnect=cancel_on_disconnect))
         client.refresh()
         return client
 
-    def take(self, session: Session, frame: bytes) -> None:
-        """Let one session say something; what the venue says to it lands in its mailbox."""
-        self.clock.advance(STEP_NS)
+    def connect_async(self, member: str, *, cancel_on_disconnect: bool = False) -> Connecting:
+        """Return a member's asynchronous client, to be awaited or entered by `async with`.
+
+        Raises `UnknownName`.
+        """
+
+        async def opened() -> AsyncExchange:
+            desk = self._desk(member, AsyncLocalLine, cancel_on_disconnect=cancel_on_disconnect)
+            client = AsyncExchange(desk)
+            await client.refresh()
+            return client
+
+        return Connecting(opened)
+
+    def _desk(
+        self,
+        member: str,
+        line: Callable[[Exchange, str, Session], LocalLine],
+        *,
+        cancel_on_disconnect: bool,
+    ) -> Desk:
+        if member not in self.engine.registry.member_numbers:
+            raise unknown_name("member", member, self.engine.registry.member_numbers)
+        session = Session(cancel_on_disconnect=cancel_on_disconnect)
+        return Desk(session, line(self, member, session), no_history, self.clock)
+
+    def cut(self, client: SyncExchange | AsyncExchange) -> None:
+        """Break a client's line: what is on its way is lost. Its next call connects anew.
+
+        The venue notices when it speaks to it next: with a report, or with its heartbeat of each second.
+        """
+        line = client._desk.line
+        assert isinstance(line, LocalLine), "a client of this venue"
+        line.cut()
+
+    def restart(self) -> None:
+        """Have the venue crash and come back from its journal: every line breaks, every client finds back.
+
+        Raises `ValueError` for a venue without a folder: nothing would be left of it.
+        """
+        if self._folder is None:
+            message = "a venue in memory leaves nothing to come back from: make it with Exchange(folder=...)"
+            raise ValueError(message)
+        for line in tuple(self._lines.values()):
+            line.cut()
+        self.journal.close()
+        kept, reporter = ReportLog(self._settings.sessions.reports_kept), Reporter()
+
+        def keep(outcome: Outcome) -> None:
+            told = reporter.reports(outcome.events, outcome.effects)
+            kept.keep(told.members, told.reports)
+
+        self.engine, self.journal, _ = recover(self._folder, visit=keep)
+        self.sequencer = Sequencer(self.engine, self.journal, self.clock, self._chance)
+        self.gateway = self._gateway(kept)
         self.tell_time()
-        self.gateway.take(session, frame)
-        self.gateway.work()
+
+    # --- the venue -----------------------------------------------------------------------------
 
     def tell_time(self) -> None:
-        """Do, and tell of it, what the clock has come to: orders with a time, the day's end, the calendar."""
+        """Do, and tell of it, what the clock has come to.
+
+        Orders with a time, the day's end, the calendar; heartbeats, and the orders of who fell silent.
+        """
         done = self.sequencer.tell_time_if_due()
         if done is not None:
             self.gateway.tell(done)
+        self.gateway.watch()
 
-    def mail_of(self, session: Session) -> list[bytes]:
-        """Return what the venue has said to a session since it was asked last."""
-        mailbox = self._mailboxes[session]
-        heard = list(mailbox)
-        mailbox.clear()
-        return heard
+    def take(self, session: SessionId, member: str, frame: bytes) -> None:
+        """Let one session say something; what the venue says to it lands on its line."""
+        self.clock.advance(STEP_NS)
+        done = self.sequencer.tell_time_if_due()
+        if done is not None:
+            self.gateway.tell(done)
+        registry = self.engine.registry
+        is_operators = registry.members[registry.member_numbers[member]].role == "operator"
+        self.gateway.hear(session, local_key(member), frame, is_operators=is_operators)
+        self.gateway.work()
+        self.gateway.watch()
 
-    def open_session(self, member: str) -> Session:
-        """Return a new session of a member."""
-        session = len(self._mailboxes).to_bytes(5, "big")
-        self._mailboxes[session] = deque()
-        self.gateway.meet(session, local_key(member))
+    def open_session(self, line: LocalLine) -> SessionId:
+        """Return the name of a new connection, whose reader is `line`."""
+        session = self._sessions.to_bytes(5, "big")
+        self._sessions += 1
+        self._lines[session] = line
         return session
 
-    def _deliver(self, session: Session, body: bytes) -> bool:
-        self._mailboxes[session].append(body)
-        return True
+    def lose_session(self, session: SessionId) -> None:
+        """Let a connection be gone."""
+        self._lines.pop(session, None)
+
+    def _deliver(self, session: SessionId, body: bytes) -> RejectReason:
+        line = self._lines.get(session)
+        if line is None:
+            return RejectReason.SESSION_LOST
+        line.bring(body)
+        return RejectReason.NONE
 
 
-class LocalLink(Link):
-    """A client's link to a venue in the same process: no socket, no waiting."""
+class LocalLine:
+    """A client's line to a venue in the same process: no socket, no waiting."""
 
-    def __init__(self, venue: Exchange, member: str) -> None:
+    def __init__(self, venue: Exchange, member: str, conversation: Session) -> None:
         self.endpoint = "this process"
         self.is_up = False
-        self.is_reached = True
         self._venue = venue
-        self._session = venue.open_session(member)
+        self._member = member
+        self._conversation = conversation
+        self._mail: deque[bytes] = deque()
+        self._session: SessionId | None = None
         self._is_closed = False
 
-    def turn(self, conversation: Conversation, deadline: float) -> None:
-        """Say what is to be said, and take in what has come."""
+    def wait_for(self, done: Callable[[], bool], deadline: float) -> bool | Awaitable[bool]:
+        """Take turns until `done`, or until there is nothing more to say or to hear."""
+        while not done():
+            if not self.turn():
+                return done()
+        return True
+
+    def turn(self) -> bool:
+        """Say what is to be said and take in what has come. Returns whether there was anything.
+
+        Raises `ConnectionLost` if the line was closed, why the session has ended, and its fault.
+        """
+        conversation = self._conversation
         if self._is_closed:
-            raise ConnectionLost("this session was closed", remedy="open a new one")
-        if not self.is_up:
+            raise closed(self.endpoint)
+        self._raise_fault()
+        if self._session is None:
+            self._session = self._venue.open_session(self)
             self.is_up = True
             conversation.linked()
-        self.say(conversation)
-        for frame in self._venue.mail_of(self._session):
-            conversation.receive(frame)
+        busy = bool(conversation.outbox or self._mail)
+        while conversation.outbox:
+            said = conversation.outbox.popleft()
+            said.handed = True
+            self._venue.take(self._session, self._member, said.frame)
+        while self._mail:
+            conversation.receive(self._mail.popleft())
+        if conversation.wants_new_link:
+            conversation.wants_new_link = False
+            self.cut()
+        self._raise_fault()
+        return busy
+
+    def _raise_fault(self) -> None:
+        conversation = self._conversation
+        if conversation.ended is not None:
+            raise conversation.ended
         fault, conversation.fault = conversation.fault, None
         if fault is not None:
             raise fault
 
-    def say(self, conversation: Conversation) -> bool:
-        """Hand over what is to be said; the venue answers at once."""
-        while conversation.outbox:
-            said = conversation.outbox.popleft()
-            said.handed = True
-            self._venue.take(self._session, said.frame)
-        return True
+    def bring(self, frame: bytes) -> None:
+        """Take what the venue says; it is heard in the next turn."""
+        self._mail.append(frame)
+
+    def cut(self) -> None:
+        """Break; the next turn connects anew."""
+        if self._session is not None:
+            self._venue.lose_session(self._session)
+            self._session = None
+        self._mail.clear()
+        self.is_up = False
+        self._conversation.cut()
+
+    def silence(self, what: str) -> ExchangeError:
+        """Return the error for an answer that did not come."""
+        return Timeout(f"the venue in this process has not answered {what}", remedy="move its clock on")
 
     def close(self) -> None:
         """Let nothing more be said."""
-        self.is_up = False
-        self._is_closed = True
+        if not self._is_closed:
+            self._is_closed = True
+            self.cut()
+
+
+class AsyncLocalLine(LocalLine):
+    """The same for the tasks of an event loop, which may wait for one another."""
+
+    def __init__(self, venue: Exchange, member: str, conversation: Session) -> None:
+        super().__init__(venue, member, conversation)
+        self._waiters = Waiters(asyncio.get_running_loop())
+
+    async def wait_for(self, done: Callable[[], bool], deadline: float) -> bool:
+        """Take turns until `done`; then wait, until `deadline`, for what another task brings about."""
+        self._waiters.check_loop()
+        while not done():
+            if not self.turn():
+                self._waiters.look()
+                return await self._waiters.wait(done, deadline)
+            self._waiters.look()
+        return True
+
+    def bring(self, frame: bytes) -> None:
+        """Take what the venue says, and have the loop hear it."""
+        super().bring(frame)
+        self._waiters.loop.call_soon(self._hear)
+
+    def _hear(self) -> None:
+        """Hear what has come, and wake whoever waited for it."""
+        if self._is_closed or self._session is None:
+            return
+        try:
+            self.turn()
+        except ExchangeError as error:
+            self._waiters.fail(error)
+        self._waiters.look()
+
+    def close(self) -> None:
+        """Let nothing more be said; whoever waits is told so."""
+        super().close()
+        self._waiters.fail(closed(self.endpoint))
+
+
+def no_history(_conversation: QuerySession) -> Line:
+    """Say that there is no settlement process here to ask."""
+    raise ProfileError(
+        "a venue in this process has no query service",
+        field="endpoints.query",
+        remedy="ask a served one (bourse serve) for history",
+    )
 
 
 def local_key(member: str) -> str:

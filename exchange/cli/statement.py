@@ -5,60 +5,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 from exchange.cli.base import grouped, print_table
+from exchange.client.account_statement import AccountStatement, Statement, movements_of, statement_of
 
 if TYPE_CHECKING:
     from exchange.client.sync import SyncExchange
 
 _MONEY = "money"
-
-_MOVEMENTS = """
-select asset, account, null as time, null as entry, 'opening' as reason, null as trade, sum(amount) as amount
-from postings
-where member = ? and time < cast(? as timestamp)
-group by asset, account
-union all
-select asset, account, time, entry, reason, trade, amount
-from postings
-where member = ? and time >= cast(? as timestamp) and time < cast(? as timestamp)
-order by asset <> 'money', asset, account, entry nulls first
-"""
-
-_BEGINNING, _END = date(1970, 1, 1), date(9999, 12, 30)
-
-
-class Movement(NamedTuple):
-    """One posting to an account: hao of money or lots of credits, with the entry it belongs to."""
-
-    time: datetime
-    entry: int
-    reason: str
-    trade: int | None
-    amount: int
-
-
-class AccountStatement(NamedTuple):
-    """One account of one asset; `closing` is `opening` and all movements."""
-
-    asset: str
-    account: str
-    opening: int
-    movements: tuple[Movement, ...]
-    closing: int
-
-
-class Statement(NamedTuple):
-    """A member's accounts over some days of the venue, both included; None: from the first, to the last."""
-
-    member: str
-    start: date | None
-    end: date | None
-    accounts: tuple[AccountStatement, ...]
 
 
 def statement(client: SyncExchange, start: date | None = None, end: date | None = None) -> Statement:
@@ -66,23 +22,8 @@ def statement(client: SyncExchange, start: date | None = None, end: date | None 
 
     All of it is of one sequence. Raises as `client.history.sql` does.
     """
-    first = _midnight(start or _BEGINNING)
-    behind = _midnight((end or _END) + timedelta(days=1))
-    parameters = (client.member, first, client.member, first, behind)
-    rows = client.history.sql(_MOVEMENTS, parameters).rows()
-    accounts = []
-    for (asset, account), lines in groupby(rows, key=itemgetter("asset", "account")):
-        opening = 0
-        movements = []
-        for line in lines:
-            if line["entry"] is None:
-                opening = int(line["amount"])
-            else:
-                movements.append(Movement(*(line[field] for field in Movement._fields)))
-        closing = opening + sum(movement.amount for movement in movements)
-        if movements or opening:
-            accounts.append(AccountStatement(asset, account, opening, tuple(movements), closing))
-    return Statement(client.member, start, end, tuple(accounts))
+    rows = client.history.sql(*movements_of(client.member, start, end)).rows()
+    return statement_of(client.member, start, end, rows)
 
 
 def statement_facts(made: Statement) -> dict[str, object]:
@@ -104,7 +45,7 @@ def print_statement(made: Statement) -> None:
     for one in made.accounts:
         unit = "yuan" if one.asset == _MONEY else "lots"
         print_table(
-            f"{made.member}, {one.asset}, {one.account} ({unit}), {span}",
+            f"{made.member}, {one.asset}, {one.account} ({unit}), {span}, UTC+8",
             ("time", "entry", "reason", "trade", "amount", "balance"),
             _lines(one),
         )
@@ -134,10 +75,3 @@ def venue_time(time: datetime) -> str:
     from settlement.terms import VENUE_ZONE
 
     return f"{time.replace(tzinfo=UTC).astimezone(VENUE_ZONE):%Y-%m-%d %H:%M:%S}"
-
-
-def _midnight(day: date) -> datetime:
-    """Return when a day begins at the venue."""
-    from settlement.terms import VENUE_ZONE
-
-    return datetime(day.year, day.month, day.day, tzinfo=VENUE_ZONE)

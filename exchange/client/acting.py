@@ -1,17 +1,19 @@
-"""What a member asks of the venue, and what it has done with its money and credits: one act each."""
+"""Flows of what a member asks of the venue, and has done with its money and credits: one act each.
+
+`why` is kept in the journal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from exchange.client.answers import Account, account_of
+from exchange.client.desk import Desk, answer
 from exchange.client.errors import ExchangeError, OutcomeUnknown, RequestRefused
-from exchange.client.link import TIMEOUT_SECONDS, Link, deadline_after
+from exchange.client.flows import TIMEOUT_SECONDS, Flow
 from exchange.client.money import Amount, hao_of
-from exchange.client.requests import Asked
-from exchange.client.session import Session
-from exchange.client.subsidy import Preview, preview
+from exchange.client.subsidy import Preview
+from exchange.client.subsidy import preview as previewed
 from exchange.client.tickets import OrderTicket, check_quantity
 from exchange.protocol.acts import (
     Accept,
@@ -27,172 +29,184 @@ from exchange.protocol.acts import (
     UsageRecord,
     Withdraw,
 )
-from exchange.protocol.messages import OpenRedemption, Proposal, Status
+from exchange.protocol.messages import KeyHolder, OpenRedemption, Proposal, Status
 
-AnswerT = TypeVar("AnswerT")
+# --- questions -----------------------------------------------------------------------------
 
 
-class Acting:
-    """The half of a session that trades nothing: questions and acts. `why` is kept in the journal."""
+def account(desk: Desk, timeout: float = TIMEOUT_SECONDS) -> Flow[Account]:
+    """Ask for one's balances: money in hao, credits in lots. Raises `Timeout`, `ConnectionLost`."""
+    told = yield from answer(desk, desk.session.account(), "the question for balances", timeout)
+    return account_of(told, desk.session.instruments)
 
-    _session: Session
-    _link: Link
-    _clock: Callable[[], int]
 
-    # --- questions -----------------------------------------------------------------------------
+def status(desk: Desk, timeout: float = TIMEOUT_SECONDS) -> Flow[Status]:
+    """Ask how the venue is: counts, times in ns, budgets in hao. Raises as `account` does."""
+    return (yield from answer(desk, desk.session.status(), "the question for its status", timeout))
 
-    def account(self, timeout: float = TIMEOUT_SECONDS) -> Account:
-        """Ask for one's balances: money in hao, credits in lots. Raises `Timeout`, `ConnectionLost`."""
-        answer = self._answer(self._session.account(), "the question for balances", timeout)
-        return account_of(answer, self._session.instruments)
 
-    def status(self, timeout: float = TIMEOUT_SECONDS) -> Status:
-        """Ask how the venue is: counts, times in ns, budgets in hao. Raises as `account` does."""
-        return self._answer(self._session.status(), "the question for its status", timeout)
+def redemptions(desk: Desk, timeout: float = TIMEOUT_SECONDS) -> Flow[tuple[OpenRedemption, ...]]:
+    """Ask for open redemptions: one's own, a provider also for those that it may deliver."""
+    asked = desk.session.redemptions()
+    return (yield from answer(desk, asked, "the question for redemptions", timeout)).redemptions
 
-    def redemptions(self, timeout: float = TIMEOUT_SECONDS) -> tuple[OpenRedemption, ...]:
-        """Ask for open redemptions: one's own, a provider also for those that it may deliver."""
-        asked = self._session.redemptions()
-        return self._answer(asked, "the question for redemptions", timeout).redemptions
 
-    def proposals(self, timeout: float = TIMEOUT_SECONDS) -> tuple[Proposal, ...]:
-        """Ask, as an operator, for what was proposed and is not approved."""
-        return self._answer(self._session.proposals(), "the question for proposals", timeout).proposals
+def proposals(desk: Desk, timeout: float = TIMEOUT_SECONDS) -> Flow[tuple[Proposal, ...]]:
+    """Ask, as an operator, for what was proposed and is not approved."""
+    return (
+        yield from answer(desk, desk.session.proposals(), "the question for proposals", timeout)
+    ).proposals
 
-    def preview(self, ticket: OrderTicket, timeout: float = TIMEOUT_SECONDS) -> Preview:
-        """Reckon what an order would hold, and what its programme would pay for it, before it is placed.
 
-        Without a programme nothing is paid. Caps and budget are asked for now, terms are as of the logon.
-        Raises `UnknownName` for a programme that is not there, `BadInput` for an order without a price.
-        """
-        session = self._session
-        listed = session.programmes[ticket.programme or ""]
-        owned = self.account(timeout)
-        left = next(one for one in owned.programmes if one.code == listed.code)
-        instrument = session.instruments[ticket.instrument]
-        return preview(ticket, instrument, listed, left, session.standing, self._clock())
+def keys(desk: Desk, member: str = "", timeout: float = TIMEOUT_SECONDS) -> Flow[tuple[KeyHolder, ...]]:
+    """Ask who there is, and by which keys: operators and auditors of all, others of themselves."""
+    return (yield from answer(desk, desk.session.keys(member), "the question for keys", timeout)).holders
 
-    # --- acts ----------------------------------------------------------------------------------
 
-    def act(self, act: Act, why: str, timeout: float = TIMEOUT_SECONDS) -> int:
-        """Have an act (`exchange.protocol.acts`) sequenced, with the reason; return its sequence.
+def preview(desk: Desk, ticket: OrderTicket, timeout: float = TIMEOUT_SECONDS) -> Flow[Preview]:
+    """Reckon what an order would hold, and what its programme would pay for it, before it is placed.
 
-        An operator may decide all, a firm and a provider what is theirs. Raises `RequestRefused`;
-        `OutcomeUnknown` where no answer came: look before deciding again, unless the act has a reference.
-        """
-        asked = self._session.decide(act, why)
-        try:
-            return self._answer(asked, "the act", timeout).sequence
-        except RequestRefused:
+    Without a programme nothing is paid. Caps and budget are asked for now, terms are as of the logon.
+    Raises `UnknownName` for a programme that is not there, `BadInput` for an order without a price.
+    """
+    session = desk.session
+    listed = session.programmes[ticket.programme or ""]
+    owned = yield from account(desk, timeout)
+    left = next(one for one in owned.programmes if one.code == listed.code)
+    instrument = session.instruments[ticket.instrument]
+    return previewed(ticket, instrument, listed, left, session.standing, desk.clock())
+
+
+# --- acts ----------------------------------------------------------------------------------
+
+
+def act(desk: Desk, act: Act, why: str, timeout: float = TIMEOUT_SECONDS) -> Flow[int]:
+    """Have an act (`exchange.protocol.acts`) sequenced, with the reason; return its sequence.
+
+    An operator may decide all, a firm and a provider what is theirs. Raises `RequestRefused`;
+    `OutcomeUnknown` where no answer came: look before deciding again, unless the act has a reference.
+    """
+    asked = desk.session.decide(act, why)
+    try:
+        return (yield from answer(desk, asked, "the act", timeout)).sequence
+    except RequestRefused:
+        raise
+    except ExchangeError as error:
+        if not asked.handed:
             raise
-        except ExchangeError as error:
-            if not asked.handed:
-                raise
-            raise OutcomeUnknown(
-                f"it is not known whether the venue took the act ({error.problem})",
-                field="act",
-                value=type(act).__name__,
-                remedy=(
-                    "send it again as it is: it is done once"
-                    if is_done_once(act)
-                    else "see by ex.status(), ex.refresh() or ex.history whether it did, then decide"
-                ),
-            ) from error
+        raise OutcomeUnknown(
+            f"it is not known whether the venue took the act ({error.problem})",
+            field="act",
+            value=type(act).__name__,
+            remedy=(
+                "send it again as it is: it is done once"
+                if is_done_once(act)
+                else "see by ex.status(), ex.refresh() or ex.history whether it did, then decide"
+            ),
+        ) from error
 
-    def redeem(
-        self,
-        symbol: str,
-        lots: int,
-        reference: str,
-        why: str = "redemption",
-        timeout: float = TIMEOUT_SECONDS,
-    ) -> int:
-        """Ask an instrument's provider for what `lots` of it stand for; return the redemption's number.
 
-        They are set aside until it delivers. Sent again under its `reference` it is one redemption.
-        """
-        check_quantity(lots)
-        instrument = self._session.instruments[symbol].symbol
-        return self.act(Redeem(self._session.blotter.member, instrument, lots, reference), why, timeout)
+def redeem(
+    desk: Desk,
+    symbol: str,
+    lots: int,
+    reference: str,
+    why: str = "redemption",
+    timeout: float = TIMEOUT_SECONDS,
+) -> Flow[int]:
+    """Ask an instrument's provider for what `lots` of it stand for; return the redemption's number.
 
-    def recall(self, redemption: int, why: str = "recall", timeout: float = TIMEOUT_SECONDS) -> int:
-        """Take a redemption back that is not delivered; its lots are free, or restricted, as before."""
-        return self.act(Recall(redemption), why, timeout)
+    They are set aside until it delivers. Sent again under its `reference` it is one redemption.
+    """
+    check_quantity(lots)
+    instrument = desk.session.instruments[symbol].symbol
+    return (
+        yield from act(desk, Redeem(desk.session.blotter.member, instrument, lots, reference), why, timeout)
+    )
 
-    def deliver(self, redemption: int, why: str = "delivery", timeout: float = TIMEOUT_SECONDS) -> int:
-        """Confirm, as the provider, that a redemption was delivered."""
-        return self.act(Deliver(redemption), why, timeout)
 
-    def accept(self, redemption: int, why: str = "acceptance", timeout: float = TIMEOUT_SECONDS) -> int:
-        """Accept an agent's delivered task."""
-        return self.act(Accept(redemption), why, timeout)
+def recall(desk: Desk, redemption: int, why: str = "recall", timeout: float = TIMEOUT_SECONDS) -> Flow[int]:
+    """Take a redemption back that is not delivered; its lots are free, or restricted, as before."""
+    return (yield from act(desk, Recall(redemption), why, timeout))
 
-    def dispute(self, redemption: int, why: str, timeout: float = TIMEOUT_SECONDS) -> int:
-        """Dispute an agent's delivered task within its seven days; an operator resolves it."""
-        return self.act(Dispute(redemption), why, timeout)
 
-    def issue(self, symbol: str, lots: int, why: str = "issue", timeout: float = TIMEOUT_SECONDS) -> int:
-        """Issue, as a provider of an instrument, credits of it to oneself, within its capacity."""
-        check_quantity(lots)
-        instrument = self._session.instruments[symbol].symbol
-        return self.act(Issue(instrument, lots, self._session.blotter.member), why, timeout)
+def deliver(
+    desk: Desk, redemption: int, why: str = "delivery", timeout: float = TIMEOUT_SECONDS
+) -> Flow[int]:
+    """Confirm, as the provider, that a redemption was delivered."""
+    return (yield from act(desk, Deliver(redemption), why, timeout))
 
-    def record_usage(
-        self, records: Sequence[UsageRecord], why: str = "usage", timeout: float = TIMEOUT_SECONDS
-    ) -> int:
-        """Redeem what members used of one's models: all of it or nothing; known ids are passed over."""
-        return self.act(RecordUsage(tuple(records)), why, timeout)
 
-    def withdraw(
-        self, amount: Amount, reference: str, why: str = "withdrawal", timeout: float = TIMEOUT_SECONDS
-    ) -> int:
-        """Have free money paid out; sent again under its `reference` it is one withdrawal."""
-        paid = hao_of(amount, "amount")
-        return self.act(Withdraw(self._session.blotter.member, paid, reference), why, timeout)
+def accept(
+    desk: Desk, redemption: int, why: str = "acceptance", timeout: float = TIMEOUT_SECONDS
+) -> Flow[int]:
+    """Accept an agent's delivered task."""
+    return (yield from act(desk, Accept(redemption), why, timeout))
 
-    def transfer(
-        self,
-        target: str,
-        amount: Amount,
-        reference: str,
-        *,
-        instrument: str = "",
-        why: str = "transfer",
-        timeout: float = TIMEOUT_SECONDS,
-    ) -> int:
-        """Move free money, or with `instrument` so many free lots of it, to an account of one's own owner.
 
-        Sent again under its `reference` it is one transfer.
-        """
-        if instrument:
-            check_quantity(amount)
-            moved, symbol = int(amount), self._session.instruments[instrument].symbol
-        else:
-            moved, symbol = hao_of(amount, "amount"), ""
-        act = Transfer(self._session.blotter.member, target, symbol, moved, reference)
-        return self.act(act, why, timeout)
+def dispute(desk: Desk, redemption: int, why: str, timeout: float = TIMEOUT_SECONDS) -> Flow[int]:
+    """Dispute an agent's delivered task within its seven days; an operator resolves it."""
+    return (yield from act(desk, Dispute(redemption), why, timeout))
 
-    def settle_debt(
-        self,
-        programme: str,
-        amount: Amount,
-        why: str = "settlement",
-        timeout: float = TIMEOUT_SECONDS,
-    ) -> int:
-        """Pay one's debt to a programme, or part of it, out of free money."""
-        code = self._session.programmes[programme].code
-        paid = hao_of(amount, "amount")
-        return self.act(SettleDebt(self._session.blotter.member, code, paid), why, timeout)
 
-    def _answer(self, asked: Asked[AnswerT], what: str, timeout: float) -> AnswerT:
-        """Wait for the answer to a question, and return it."""
-        try:
-            done = self._link.wait_for(self._session, asked.is_done, deadline_after(timeout))
-        finally:
-            self._session.drop(asked)
-        if not done or asked.lost:
-            raise self._link.silence(what)
-        return asked.result()
+def issue(
+    desk: Desk, symbol: str, lots: int, why: str = "issue", timeout: float = TIMEOUT_SECONDS
+) -> Flow[int]:
+    """Issue, as a provider of an instrument, credits of it to oneself, within its capacity."""
+    check_quantity(lots)
+    instrument = desk.session.instruments[symbol].symbol
+    return (yield from act(desk, Issue(instrument, lots, desk.session.blotter.member), why, timeout))
+
+
+def record_usage(
+    desk: Desk, records: Sequence[UsageRecord], why: str = "usage", timeout: float = TIMEOUT_SECONDS
+) -> Flow[int]:
+    """Redeem what members used of one's models: all of it or nothing; known ids are passed over."""
+    return (yield from act(desk, RecordUsage(tuple(records)), why, timeout))
+
+
+def withdraw(
+    desk: Desk, amount: Amount, reference: str, why: str = "withdrawal", timeout: float = TIMEOUT_SECONDS
+) -> Flow[int]:
+    """Have free money paid out; sent again under its `reference` it is one withdrawal."""
+    paid = hao_of(amount, "amount")
+    return (yield from act(desk, Withdraw(desk.session.blotter.member, paid, reference), why, timeout))
+
+
+def transfer(
+    desk: Desk,
+    target: str,
+    amount: Amount,
+    reference: str,
+    *,
+    instrument: str = "",
+    why: str = "transfer",
+    timeout: float = TIMEOUT_SECONDS,
+) -> Flow[int]:
+    """Move free money, or with `instrument` so many free lots of it, to an account of one's own owner.
+
+    Sent again under its `reference` it is one transfer.
+    """
+    if instrument:
+        check_quantity(amount)
+        moved, symbol = int(amount), desk.session.instruments[instrument].symbol
+    else:
+        moved, symbol = hao_of(amount, "amount"), ""
+    moving = Transfer(desk.session.blotter.member, target, symbol, moved, reference)
+    return (yield from act(desk, moving, why, timeout))
+
+
+def settle_debt(
+    desk: Desk,
+    programme: str,
+    amount: Amount,
+    why: str = "settlement",
+    timeout: float = TIMEOUT_SECONDS,
+) -> Flow[int]:
+    """Pay one's debt to a programme, or part of it, out of free money."""
+    code = desk.session.programmes[programme].code
+    paid = hao_of(amount, "amount")
+    return (yield from act(desk, SettleDebt(desk.session.blotter.member, code, paid), why, timeout))
 
 
 def is_done_once(act: Act) -> bool:

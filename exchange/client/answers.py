@@ -28,7 +28,9 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     when it was accepted, replaced or listed, after that at most what is left. `stop_price` is where a stop
     waits, as it was told last (a trailing one moves on by itself); 0 for one that is triggered, and for
     all other orders. All as of `sequence`, the journal's number of the command that the order was last told
-    of with. `known` tells that the client id had been used before: nothing was done again.
+    of with. `known` tells that the client id had been used before: nothing was done again. `reason` says in a
+    word why it was cancelled or reduced where nobody asked for that, as `self_trade`, `session_lost` or
+    `dead_man`; else it is blank. The list of open orders tells no time (0), and its own `sequence` for all.
     """
 
     id: int
@@ -51,6 +53,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     known: bool = False
     type: OrderType = OrderType.LIMIT
     stop_price: int = 0
+    reason: str = ""
 
     @property
     def is_open(self) -> bool:

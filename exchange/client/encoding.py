@@ -17,6 +17,10 @@ NEVER_NS = 0
 client id. So an order's state can be asked for without any risk of placing it."""
 
 
+_NEW = int(CommandKind.NEW)
+_POST_ONLY = int(Instruction.POST_ONLY)
+
+
 def new_orders(
     tickets: Iterable[OrderTicket],
     client_ids: Iterable[bytes],
@@ -28,46 +32,47 @@ def new_orders(
 
     Raises `UnknownName` for what the venue does not list, `BadInput` for what no record can hold.
     """
-    return _frame(
-        _new_order(ticket, client_id, sent_at, instruments, programmes)
-        for ticket, client_id, sent_at in zip(tickets, client_ids, sent_ats, strict=True)
-    )
-
-
-def _new_order(
-    ticket: OrderTicket,
-    client_id: bytes,
-    sent_at: int,
-    instruments: Mapping[str, int],
-    programmes: Mapping[str, int],
-) -> Command:
-    instrument = instruments.get(ticket.instrument)
-    if instrument is None:
-        raise unknown_name("instrument", ticket.instrument, instruments)
-    programme = NO_SLOT
-    if ticket.programme is not None:
-        programme = programmes.get(ticket.programme, NO_SLOT)
-        if programme == NO_SLOT:
-            raise unknown_name("programme", ticket.programme, programmes)
-    return Command(
-        kind=CommandKind.NEW,
-        side=ticket.side,
-        type=ticket.type,
-        time_in_force=ticket.time_in_force,
-        instrument=instrument,
-        client_id=client_id,
-        price=ticket.price,
-        quantity=ticket.quantity,
-        programme=programme,
-        instructions=Instruction.POST_ONLY if ticket.post_only else 0,
-        self_trade=ticket.self_trade,
-        display_quantity=ticket.display_quantity,
-        minimum_quantity=ticket.minimum_quantity,
-        stop_price=ticket.stop_price,
-        trail=ticket.trail,
-        expires_at=ticket.expires_at,
-        sent_at=sent_at,
-    )
+    pack = COMMAND_STRUCT.pack
+    rows = []
+    try:
+        for ticket, client_id, sent_at in zip(tickets, client_ids, sent_ats, strict=True):
+            instrument = instruments.get(ticket.instrument)
+            if instrument is None:
+                raise unknown_name("instrument", ticket.instrument, instruments)
+            programme = NO_SLOT
+            if ticket.programme is not None:
+                programme = programmes.get(ticket.programme, NO_SLOT)
+                if programme == NO_SLOT:
+                    raise unknown_name("programme", ticket.programme, programmes)
+            rows.append(
+                pack(  # field by field of `Command`: to make one first would double the time
+                    _NEW,
+                    ticket.side,
+                    ticket.type,
+                    ticket.time_in_force,
+                    _POST_ONLY if ticket.post_only else 0,
+                    ticket.self_trade,
+                    0,
+                    instrument,
+                    NO_SLOT,
+                    0,
+                    client_id,
+                    ticket.price,
+                    ticket.quantity,
+                    ticket.display_quantity,
+                    ticket.minimum_quantity,
+                    ticket.stop_price,
+                    ticket.trail,
+                    ticket.expires_at,
+                    programme,
+                    NO_SLOT,
+                    sent_at,
+                    0,
+                )
+            )
+    except struct.error as error:
+        raise _unwritable(error) from error
+    return COMMANDS + b"".join(rows)
 
 
 def cancels(order_ids: Iterable[int], sent_at: int) -> bytes:
@@ -125,7 +130,11 @@ def _frame(commands: Iterable[Command]) -> bytes:
     try:
         return COMMANDS + b"".join([COMMAND_STRUCT.pack(*command) for command in commands])
     except struct.error as error:
-        raise BadInput(
-            f"a field is no whole number that fits its record ({error})",
-            remedy="write tickets with instrument.buy and instrument.sell, ids as ints",
-        ) from error
+        raise _unwritable(error) from error
+
+
+def _unwritable(error: struct.error) -> BadInput:
+    return BadInput(
+        f"a field is no whole number that fits its record ({error})",
+        remedy="write tickets with instrument.buy and instrument.sell, ids as ints",
+    )

@@ -8,10 +8,12 @@
     ├── OrderRejected                 the venue refused an order or a cancel; nothing was done
     ├── RequestRefused                the venue refused a question, an act or a whole message
     ├── ConnectionLost                no connection to the venue; nothing was done
-    │   └── AccessDenied                the venue does not let this key in
+    │   ├── AccessDenied                the venue does not let this key in
+    │   └── SessionEnded                the venue has ended this session, and it is not made anew by itself
     ├── Timeout (TimeoutError)        a question got no answer in time; asking again is harmless
     ├── OutcomeUnknown                sent, but not answered: it may have been done or not
-    ├── FillsMissed                   fills were told while nobody listened
+    ├── FillsMissed                   fills were told while nobody listened, and history does not tell them
+    ├── UpdatesMissed                 changes of orders were let go before they were read
     └── ProtocolBroken                the venue said what this version cannot read
 
 Each says what to do about it: `remedy` is a sentence for a person, `code` a word for a program.
@@ -90,6 +92,8 @@ class OrderRejected(ExchangeError):
     order: Order | None = None
     known: bool = False
     """Whether the refusal is an old one, told again because the client id was known."""
+    retry_after: float = 0.0
+    """Of a `throttled` order: the seconds after which there is room for it."""
 
 
 class RequestRefused(ExchangeError):
@@ -108,6 +112,15 @@ class AccessDenied(ConnectionLost):
     """The venue does not let this key in."""
 
     code = "access_denied"
+
+
+class SessionEnded(ConnectionLost):
+    """The venue has ended this session, for a reason that a new connection would not change.
+
+    `code` says why: `session_replaced`, `not_authenticated` or `wrong_door`. No connection is made by itself.
+    """
+
+    code = "session_ended"
 
 
 class Timeout(ExchangeError, TimeoutError):
@@ -129,13 +142,24 @@ class OutcomeUnknown(ExchangeError):
 
 
 class FillsMissed(ExchangeError):
-    """Fills may have been told while this session did not listen, or were not kept for so long.
+    """Fills may have been told while this session did not listen, and history could not tell them.
 
-    What is missing has sequences above `after` and up to `through`.
+    What is missing has sequences above `after` and up to `through`. The cause is why history could not be
+    read.
     """
 
     code = "fills_missed"
     after: int = 0
+    through: int = 0
+
+
+class UpdatesMissed(ExchangeError):
+    """Changes of orders happened before this session, or were let go before they were read.
+
+    They had sequences up to `through`; `ex.orders()` lists the open orders as they are.
+    """
+
+    code = "updates_missed"
     through: int = 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Generic, TypeVar
 
 from exchange.client.answers import Order, Outcome
@@ -13,13 +14,19 @@ NameT = TypeVar("NameT", bytes, int)
 
 
 class Said:
-    """One frame for the venue. `handed` tells that a socket has taken it: the venue may have it."""
+    """One frame for the venue. `handed` tells that a socket has taken it: the venue may have it.
 
-    __slots__ = ("frame", "handed")
+    `number` rises from one to the next, so that what is said again is said in its order.
+    """
+
+    __slots__ = ("frame", "handed", "number")
+
+    _numbers = count()
 
     def __init__(self, frame: bytes) -> None:
         self.frame = frame
         self.handed = False
+        self.number = next(self._numbers)
 
 
 class Asked(Said, Generic[AnswerT]):

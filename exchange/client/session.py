@@ -1,34 +1,30 @@
 """A member's side of the conversation with the venue: what is said, what is heard, and no socket.
 
 A shell owns the socket: it calls `linked` and `cut` as connections come and go and `receive` for each
-frame, and sends what stands in `outbox`. A new connection begins with a logon. Then the orders are
-brought up to date, and what still awaits an answer is said again: the venue takes nothing twice.
+frame, and sends what stands in `outbox`. A new connection begins with a logon. What was missed is told
+then, or read anew where the venue has not kept it; after that, what still awaits an answer is said again:
+the venue takes nothing twice.
 """
 
 from __future__ import annotations
 
 import struct
-from collections import deque
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, TypeAlias, TypeVar, assert_never
+from operator import attrgetter
+from typing import Any, TypeVar, assert_never
 
 import msgspec
 
 from exchange.client import encoding
-from exchange.client.answers import Order, Outcome, Programmes
-from exchange.client.blotter import Blotter
-from exchange.client.errors import (
-    BadInput,
-    ExchangeError,
-    OrderRejected,
-    ProtocolBroken,
-)
+from exchange.client.answers import Order, Programmes
+from exchange.client.errors import BadInput, ExchangeError, ProtocolBroken
 from exchange.client.fillbook import Gap
-from exchange.client.refusals import refusal_of
+from exchange.client.hearing import Hearing
+from exchange.client.refusals import ending_of, refusal_of
 from exchange.client.requests import Asked, Cancels, MassCancel, NewOrders, Reduction, Replacement, Said
 from exchange.client.subsidy import Standing
-from exchange.client.tickets import Instruments, OrderTicket, client_id_bytes
+from exchange.client.tickets import Instruments, OrderTicket
 from exchange.protocol.acts import Act
 from exchange.protocol.messages import (
     ANSWERS,
@@ -38,14 +34,21 @@ from exchange.protocol.messages import (
     REPORTS,
     Account,
     Answer,
+    Armed,
     AskAccount,
+    AskKeys,
     AskOrders,
     AskProposals,
     AskRedemptions,
     AskStatus,
+    CancelAllAfter,
     Decide,
     Decided,
+    Farewell,
+    Heartbeat,
+    Keys,
     Logon,
+    Logout,
     Orders,
     Proposals,
     Redemptions,
@@ -55,57 +58,49 @@ from exchange.protocol.messages import (
     Welcome,
     encode,
 )
-from exchange.protocol.records import REPORT_STRUCT, Report
-from matching.vocabulary import EventKind, OrderState, RejectReason
-
-DOUBTS_KEPT_MAX = 65_536
-"""How many unanswered client ids a session remembers, as many as the venue does of a member. Sent
-again they bear the time of their first sending, so that a venue that forgot them says `too_old`."""
 
 _UPDATE = "bring client and venue to the same version"
 
+PASSING = frozenset({"venue_stopping", "reports_dropped", "session_lost", "not_logged_on"})
+"""Reasons for which the venue hears a session no more that is to be resumed on a new connection."""
+
+FINAL = frozenset({"not_authenticated", "session_replaced", "wrong_door"})
+"""Reasons for which it ends one that must not come back by itself: another one would only be ended."""
+
 SaidT = TypeVar("SaidT", bound=Said)
 
-Change: TypeAlias = Cancels | Reduction | Replacement
-"""What is said of orders that are there."""
 
-_NAMES: dict[type[Said], str] = {Reduction: "reduction", Replacement: "replacement"}
-"""What a refusal calls a change; cancels are what it calls them anyway."""
-
-
-class Session:
+class Session(Hearing):
     """One member's conversation. Single-threaded; time is an argument.
 
-    `fault` is what went wrong with the conversation as a whole, for the shell to raise and clear.
+    `fault` is what went wrong with the conversation as a whole, for the shell to raise and clear; `ended`
+    is why the venue hears it no more. With `wants_new_link` the shell is to break the connection.
     """
 
-    def __init__(self) -> None:
-        self.outbox: deque[Said] = deque()
-        self.blotter = Blotter()
+    def __init__(self, *, cancel_on_disconnect: bool = False) -> None:
+        super().__init__()
         self.programmes = Programmes()
         self.instruments = Instruments((), self.programmes)
         self.role = ""
         self.standing = Standing("", ())
         """By what programmes judge the member."""
-        self.sequence = 0
-        """The highest sequence that was heard of."""
         self.ready = False
         self.logons = 0
         """How many logons the venue has welcomed."""
+        self.heartbeat: Heartbeat | None = None
+        """The last that was heard."""
         self.fault: ExchangeError | None = None
+        self.ended: ExchangeError | None = None
+        self.wants_new_link = False
+        self._cancel_on_disconnect = cancel_on_disconnect
         self._request = 0
         self._logon = 0
         self._is_new_link = False
-        self._asked: dict[int, Asked[Any]] = {}
-        self._orders: dict[bytes, NewOrders] = {}
-        self._changes: dict[int, Change] = {}
-        self._mass_cancels: dict[bytes, MassCancel] = {}
-        self._cancelled: tuple[int, list[Order]] = (0, [])
-        """The orders that the last command heard of has cancelled, and its sequence."""
-        self._recalls: dict[bytes, tuple[int, OrderRejected | None]] = {}
-        """The orders whose end was missed, and the refused changes that wait to hear of it."""
-        self._relisting: Asked[list[Order]] | None = None
-        self._doubts: dict[bytes, int] = {}
+        self._catching_up: Asked[Any] | None = None
+        """What is asked behind a logon that resumes: with its answer, all that was missed has been told."""
+        self._relists = False
+        """Whether the open orders are to be listed, for their reports were missed."""
+        self._welcomed_at = 0
 
     # --- the connection ------------------------------------------------------------------------
 
@@ -120,10 +115,11 @@ class Session:
         """Note that the connection is gone, and with it what was on its way."""
         self.outbox.clear()
         self.ready = False
+        if self._catching_up is not None:
+            self.drop(self._catching_up)
+            self._catching_up = None
         for asked in tuple(self._asked.values()):
-            if asked is self._relisting:
-                self.drop(asked)
-            elif asked.changes and asked.handed:
+            if asked.changes and asked.handed:
                 asked.lost = True
                 self.drop(asked)
         for said in tuple(self._changes.values()):
@@ -134,7 +130,13 @@ class Session:
     def log_on(self) -> None:
         """Ask to be welcomed: on a new connection, or to learn what is listed by now."""
         self._logon = self._next_request()
-        self.outbox.append(Said(encode(Logon(self._logon))))
+        since = self.sequence if self.logons else None
+        logon = Logon(self._logon, since=since, cancel_on_disconnect=self._cancel_on_disconnect)
+        self.outbox.append(Said(encode(logon)))
+
+    def log_out(self) -> Asked[Farewell]:
+        """End the session in good order."""
+        return self._ask(Logout(self._next_request()), changes=True)
 
     # --- what is said --------------------------------------------------------------------------
 
@@ -154,6 +156,10 @@ class Session:
         """Ask for what is proposed and not approved."""
         return self._ask(AskProposals(self._next_request()))
 
+    def keys(self, member: str = "") -> Asked[Keys]:
+        """Ask which keys speak for a member, or for all that one may know of."""
+        return self._ask(AskKeys(self._next_request(), member))
+
     def status(self) -> Asked[Status]:
         """Ask how the venue is."""
         return self._ask(AskStatus(self._next_request()))
@@ -162,12 +168,18 @@ class Session:
         """Have an act sequenced."""
         return self._ask(Decide(self._next_request(), act, why), changes=True)
 
+    def cancel_all_after(self, seconds: int) -> Asked[Armed]:
+        """Set the dead-man's switch anew; said twice, it comes to the same."""
+        return self._ask(CancelAllAfter(self._next_request(), seconds))
+
     def write_orders(
         self, tickets: Sequence[OrderTicket], client_ids: Sequence[bytes], now: int
     ) -> NewOrders:
         """Write at most `COMMANDS_PER_MESSAGE_MAX` orders, each under its padded client id.
 
-        Raises `BadInput` for what cannot be said. They are said by `place`.
+        They are sent at `now` and the nanoseconds behind it, one each: the venue, which remembers so many
+        ids, takes no order that was sent when one that it forgot was. Raises `BadInput` for what cannot be
+        said. They are said by `place`.
         """
         assert 0 < len(tickets) == len(client_ids) <= COMMANDS_PER_MESSAGE_MAX
         if len(set(client_ids)) < len(client_ids) or not self._orders.keys().isdisjoint(client_ids):
@@ -176,14 +188,12 @@ class Session:
                 field="client_id",
                 remedy="give each order its own",
             )
-        frame = encoding.new_orders(
-            tickets,
-            client_ids,
-            [self._doubts.get(client_id, now) for client_id in client_ids],
-            self.blotter.instrument_numbers,
-            self.blotter.programme_numbers,
-        )
-        return NewOrders(client_ids, frame, now)
+        sent_ats: Sequence[int] = range(now, now + len(client_ids))
+        if self._doubts:
+            pairs = zip(client_ids, sent_ats, strict=True)
+            sent_ats = [self._doubts.get(client_id, sent_at) for client_id, sent_at in pairs]
+        numbers = self.blotter.instrument_numbers, self.blotter.programme_numbers
+        return NewOrders(client_ids, encoding.new_orders(tickets, client_ids, sent_ats, *numbers), now)
 
     def place(self, said: NewOrders) -> None:
         """Say new orders, now or as soon as there is a connection."""
@@ -193,30 +203,25 @@ class Session:
     def cancel(self, order_ids: Sequence[int], now: int) -> Cancels:
         """Cancel at most `COMMANDS_PER_MESSAGE_MAX` orders. Raises `BadInput` as `place` does."""
         assert 0 < len(order_ids) <= COMMANDS_PER_MESSAGE_MAX
-        if len(set(order_ids)) < len(order_ids) or not self._changes.keys().isdisjoint(order_ids):
+        if len(set(order_ids)) < len(order_ids):
             raise BadInput(
                 "an order stands twice in one call",
                 field="order",
                 remedy="cancel each order once",
             )
-        said = Cancels(order_ids, encoding.cancels(order_ids, now), now)
-        self._changes.update(dict.fromkeys(order_ids, said))
-        return self._say(said)
+        self._check_free(order_ids)
+        return self._change(Cancels(order_ids, encoding.cancels(order_ids, now), now))
 
     def reduce(self, order_id: int, quantity: int, now: int) -> Reduction:
         """Take lots off an order. Raises `BadInput` as `place` does."""
-        assert order_id not in self._changes, "one change of an order at a time"
-        said = Reduction([order_id], encoding.reduction(order_id, quantity, now), now)
-        self._changes[order_id] = said
-        return self._say(said)
+        self._check_free([order_id])
+        return self._change(Reduction([order_id], encoding.reduction(order_id, quantity, now), now))
 
     def replace(self, order_id: int, price: int, quantity: int, stop_price: int, now: int) -> Replacement:
         """Give an order a new total, price and stop price (0 keeps it). Raises `BadInput` as `place` does."""
-        assert order_id not in self._changes, "one change of an order at a time"
+        self._check_free([order_id])
         frame = encoding.replacement(order_id, price, quantity, stop_price, now)
-        said = Replacement([order_id], frame, now)
-        self._changes[order_id] = said
-        return self._say(said)
+        return self._change(Replacement([order_id], frame, now))
 
     def cancel_every(self, client_id: bytes, instrument: int, side: int, now: int) -> MassCancel:
         """Cancel all open orders of an instrument (or `EVERY`), of a side (or `BOTH_SIDES`)."""
@@ -224,33 +229,21 @@ class Session:
         self._mass_cancels[client_id] = said
         return self._say(said)
 
-    def drop(self, said: Said) -> None:
-        """Wait no longer for an answer. What was never handed over will not be said either."""
-        match said:
-            case Asked():
-                self._asked.pop(said.request, None)
-            case NewOrders():
-                for client_id in said.names:
-                    if self._orders.pop(client_id, None) is not None and said.handed:
-                        self._doubt(client_id, said.sent_at)
-            case Cancels() | Reduction() | Replacement():
-                for order_id in said.names:
-                    self._changes.pop(order_id, None)
-            case MassCancel():
-                self._mass_cancels.pop(said.client_id, None)
-        if not said.handed and said in self.outbox:
-            self.outbox.remove(said)
+    def _check_free(self, order_ids: Sequence[int]) -> None:
+        """Raise `BadInput` where one of these orders is being changed: answers name the order only."""
+        if not self._changes.keys().isdisjoint(order_ids):
+            busy = next(order_id for order_id in order_ids if order_id in self._changes)
+            raise BadInput(
+                f"a change of order {busy} still awaits its answer",
+                field="order",
+                value=busy,
+                remedy="wait for that call, then change the order",
+            )
 
-    def _doubt(self, client_id: bytes, sent_at: int) -> None:
-        self._doubts.setdefault(client_id, sent_at)
-        if len(self._doubts) > DOUBTS_KEPT_MAX:
-            del self._doubts[next(iter(self._doubts))]
-
-    def outcomes(self, said: NewOrders | Change) -> list[Outcome | None]:
-        """Return the orders as they stand by now, or their refusals; None where no answer came."""
-        answers: dict[Any, Outcome] = said.answers  # by client id or by order id
-        found = (answers.get(name) for name in said.names)
-        return [self.blotter.latest(outcome) if isinstance(outcome, Order) else outcome for outcome in found]
+    def _change(self, said: SaidT) -> SaidT:
+        assert isinstance(said, Cancels | Reduction | Replacement)
+        self._changes.update(dict.fromkeys(said.names, said))
+        return self._say(said)
 
     def _next_request(self) -> int:
         self._request += 1
@@ -281,134 +274,65 @@ class Session:
         except (struct.error, IndexError, msgspec.DecodeError) as error:
             raise ProtocolBroken(f"a message cannot be read ({error})", remedy=_UPDATE) from error
 
-    def _hear_reports(self, records: memoryview) -> None:
-        for row in REPORT_STRUCT.iter_unpack(records):
-            report = Report._make(row)
-            order = self.blotter.hear(report)
-            self.sequence = max(self.sequence, report.sequence)
-            match report.kind:
-                case EventKind.ACCEPTED:
-                    self._answer_order(report, order)
-                case EventKind.KNOWN:
-                    self._answer_order(report, order)
-                    if report.client_id in self._recalls:
-                        self._settle_recall(report, order)
-                case EventKind.CANCELLED:
-                    self._note_cancelled(report, order)
-                    self._answer_change(report.order, order)
-                case EventKind.REDUCED if report.reason == RejectReason.NONE:
-                    if isinstance(self._changes.get(report.order), Reduction):
-                        self._answer_change(report.order, order)
-                case EventKind.REPLACED:
-                    if isinstance(self._changes.get(report.order), Replacement):
-                        self._answer_change(report.order, order)
-                case EventKind.MASS_CANCELLED:
-                    self._answer_mass_cancel(report)
-                case EventKind.REJECTED:
-                    self._hear_refusal(report, order)
-
-    def _hear_refusal(self, report: Report, order: Order | None) -> None:
-        """Answer what was refused: a change of an order, a mass cancel, or a new order."""
-        if report.order:
-            self._hear_change_refused(report, order)
-            return
-        said = self._mass_cancels.pop(report.client_id, None)
-        if said is not None:
-            said.answer = self.blotter.rejection(report, "the cancel of all orders")
-            return
-        self._answer_order(report, None)
-        if report.client_id in self._recalls:
-            self._settle_recall(report, None)
-
-    def _answer_order(self, report: Report, order: Order | None) -> None:
-        """Answer the new order that a report speaks of, if it awaits an answer here."""
-        if self._doubts:
-            self._doubts.pop(report.client_id, None)
-        said = self._orders.pop(report.client_id, None)
-        if said is not None:
-            said.answers[report.client_id] = order or self.blotter.rejection(report)
-
-    def _answer_change(self, order_id: int, outcome: Outcome | None) -> None:
-        said = self._changes.pop(order_id, None)
-        if said is not None and outcome is not None:
-            said.answers[order_id] = outcome
-
-    def _note_cancelled(self, report: Report, order: Order | None) -> None:
-        """Note an order among those that one command has cancelled: it may be a mass cancel."""
-        if self._cancelled[0] != report.sequence:
-            self._cancelled = (report.sequence, [])
-        if order is not None:
-            self._cancelled[1].append(order)
-
-    def _answer_mass_cancel(self, report: Report) -> None:
-        """Answer a mass cancel, which comes last of what its command has caused."""
-        said = self._mass_cancels.pop(report.client_id, None)
-        if said is not None:
-            sequence, orders = self._cancelled
-            said.answer = orders if sequence == report.sequence else []
-
-    def _hear_change_refused(self, report: Report, order: Order | None) -> None:
-        """Answer a refused change; but where the order's end was missed, ask for it first.
-
-        A cancel may have been said twice, before and after a reconnect, and taken the first time.
-        """
-        said = self._changes.get(report.order)
-        name = "" if said is None else _NAMES.get(type(said), "")
-        what = name and f"the {name} of order {report.order}"
-        rejection = self.blotter.rejection(report, what)
-        if order is None or not order.is_open or report.reason != RejectReason.UNKNOWN_ORDER:
-            self._answer_change(report.order, rejection)
-        elif said is not None:
-            self._recall([order], rejection)
-
-    def _recall(self, orders: Sequence[Order], refused: OrderRejected | None = None) -> None:
-        """Ask what became of orders whose end was missed."""
-        for order in orders:
-            try:
-                client_id = client_id_bytes(order.client_id)
-            except BadInput:  # another program of the member's wrote it, and it is no text
-                self.blotter.forget(order.id)
-                continue
-            self._recalls[client_id] = (order.id, refused)
-            frame = encoding.recall(order, client_id, self.blotter.instrument_numbers)
-            self.outbox.append(Said(frame))
-
-    def _settle_recall(self, report: Report, order: Order | None) -> None:
-        """Learn how an order ended; None where the venue no longer knows its client id."""
-        order_id, refused = self._recalls.pop(report.client_id)
-        if order is None:
-            self.blotter.forget(order_id)
-        elif order.state is OrderState.CANCELLED and isinstance(self._changes.get(order_id), Cancels):
-            self._answer_change(order_id, order)
-        if refused is not None:
-            refused.order = order
-            self._answer_change(order_id, refused)
-
     def _hear_answer(self, answer: Answer) -> None:
         match answer:
             case Welcome():
                 if answer.request == self._logon:
                     self._begin(answer)
-            case Refused(request=request) if request in (0, self._logon):
-                self.fault = refusal_of(answer)
+            case Heartbeat():
+                self._hear_heartbeat(answer)
             case Refused():
-                self._answer(answer.request, refusal_of(answer))
+                self._hear_refused(answer)
             case Orders():
                 self._answer(answer.request, self._relist(answer))
-            case Account() | Redemptions() | Proposals() | Status() | Decided():
+            case (
+                Account() | Redemptions() | Proposals() | Keys() | Status() | Decided() | Armed() | Farewell()
+            ):
                 self._answer(answer.request, answer)
             case _:
                 assert_never(answer)
 
+    def _hear_refused(self, refused: Refused) -> None:
+        """Answer a refused question; or note what was refused as a whole, or that the session is over."""
+        if refused.reason in PASSING:
+            self.wants_new_link = True
+        elif refused.reason in FINAL:
+            self.ended = ending_of(refused)
+        elif self._is_new_link and refused.request == self._logon and refused.reason == "throttled":
+            self.wants_new_link = True
+        elif refused.request in (0, self._logon):
+            self.fault = refusal_of(refused)
+        else:
+            self._answer(refused.request, refusal_of(refused))
+
+    def _hear_heartbeat(self, heartbeat: Heartbeat) -> None:
+        """Note how fresh the line is; where a report was told and not heard, ask for a new connection."""
+        self.heartbeat = heartbeat
+        if not self.ready:
+            return
+        if heartbeat.told > max(self._reported, self._welcomed_at):
+            self.wants_new_link = True
+        else:
+            self.sequence = max(self.sequence, heartbeat.sequence)
+
     def _relist(self, answer: Orders) -> list[Order]:
         listed, ended = self.blotter.relist(answer)
         self._recall(ended)
+        self._relists = False
         return listed
 
     def _answer(self, request: int, answer: object) -> None:
         asked = self._asked.pop(request, None)
-        if asked is not None:
-            asked.answer = answer
+        if asked is None:
+            return
+        asked.answer = answer
+        if asked is self._catching_up:
+            self._catching_up = None
+            self.sequence = max(self.sequence, self._welcomed_at)
+            if self._relists:  # the list was refused
+                self.wants_new_link = True
+            else:
+                self._go_on()
 
     def _begin(self, welcome: Welcome) -> None:
         """Learn what is listed; on a new connection, catch up and say again what awaits an answer."""
@@ -423,13 +347,35 @@ class Session:
         self.role = welcome.role
         self.standing = Standing(welcome.size, welcome.regions)
         self.logons += 1
-        self.ready = True
         if not self._is_new_link:
             return
         self._is_new_link = False
-        if self.logons == 1 or welcome.sequence > self.sequence:
-            self.blotter.fills.add(Gap(self.sequence, welcome.sequence))
-        self.sequence = max(self.sequence, welcome.sequence)
+        self._welcomed_at = welcome.sequence
+        if self.logons == 1:
+            self.blotter.begin(welcome.sequence)
+            self.sequence = max(self.sequence, welcome.sequence)
+            self._go_on()
+        else:
+            self._catch_up(welcome.resumed)
+
+    def _catch_up(self, resumed: int) -> None:
+        """Hear what was missed: reports above `resumed` follow the welcome, in order.
+
+        A question behind the logon tells where they end. What lies below `resumed` is not kept any more:
+        then the question is for the open orders, so that they are right again.
+        """
+        if resumed > self.sequence:
+            self.blotter.fills.add(Gap(self.sequence, resumed))
+            self.sequence = resumed
+            self._relists = True  # of orders that other sessions placed, too
+        number = self._next_request()
+        question = AskOrders(number) if self._relists else AskStatus(number)
+        self._catching_up = self._asked[number] = Asked(number, encode(question))
+        self.outbox.append(self._catching_up)
+
+    def _go_on(self) -> None:
+        """Say, from now on at once, and first of all, in its order, what awaits its answer."""
+        self.ready = True
         awaiting: dict[Said, None] = dict.fromkeys(
             chain(
                 self._asked.values(),
@@ -438,6 +384,4 @@ class Session:
                 self._mass_cancels.values(),
             )
         )
-        if any(self.blotter.open_orders()):
-            self._relisting = self.open_orders()
-        self.outbox.extend(awaiting)
+        self.outbox.extend(sorted(awaiting, key=attrgetter("number")))

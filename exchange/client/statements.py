@@ -30,6 +30,17 @@ select * from (
 ) order by execution
 """
 
+_OWN_FILLS = """
+select
+    x.execution, x."order", o.client_id, x.instrument, x.side, x.trade, x.price, x.quantity, x.subsidy,
+    x.fee, x.maker, x.sequence, epoch_us(x.time) as time_us
+from executions as x
+left join orders as o on o."order" = x."order"
+where x.member = ? and x.sequence between ? and ? and x.execution > ?
+order by x.execution
+limit ?
+"""
+
 ROWS_MAX = 2**62
 """A limit that limits nothing."""
 
@@ -56,6 +67,14 @@ def trades_of(symbol: str, start: Moment | None = None, end: Moment | None = Non
 def fills_of(member: str, since: int, limit: int | None) -> Statement:
     """Return the statement for a member's fills of sequence `since` and later, the newest `limit`."""
     return Statement(_FILLS, (member, since, ROWS_MAX if limit is None else limit))
+
+
+def own_fills_of(member: str, since: int, through: int, after: int, limit: int) -> Statement:
+    """Return the statement for `limit` of a member's fills of some sequences, with their client ids.
+
+    They are of sequences from `since` up to `through`, and follow the fill numbered `after`.
+    """
+    return Statement(_OWN_FILLS, (member, since, through, after, limit))
 
 
 def _within(

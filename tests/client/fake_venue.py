@@ -25,17 +25,24 @@ from exchange.protocol.messages import (
     REPORTS,
     REQUESTS,
     Account,
+    Armed,
     AskAccount,
+    AskKeys,
     AskOrders,
     AskProposals,
     AskRedemptions,
     AskStatus,
     Balance,
+    CancelAllAfter,
     Decide,
     Decided,
+    Farewell,
+    Heartbeat,
+    Keys,
     ListedInstrument,
     ListedProgramme,
     Logon,
+    Logout,
     Obligation,
     OpenRedemption,
     Orders,
@@ -142,6 +149,7 @@ class Rules:
         self.sequence = 100
         self.trades = 0
         self.fills: list[tuple[int, int]] = []
+        self.executions: list[dict[str, Any]] = []
         self.orders: dict[int, Resting] = {}
         self.ids: dict[bytes, int] = {}
         self.sent_ats: list[int] = []
@@ -151,6 +159,10 @@ class Rules:
         self.refuse_messages = False
         self.acts: list[str] = []
         self.references: dict[str, tuple[Any, int]] = {}
+        self.log: list[tuple[int, bytes]] = []
+        self.floor = 0
+        self.logons: list[Logon] = []
+        self.armed = 0
 
     # --- frames --------------------------------------------------------------------------------
 
@@ -163,17 +175,55 @@ class Rules:
         if frame[:1] == COMMANDS:
             reports: list[Report] = []
             for row in COMMAND_STRUCT.iter_unpack(frame[1:]):
-                reports += self.command(Command._make(row))
+                caused = self.command(Command._make(row))
+                reports += [self.told(each) if each.kind == EventKind.REJECTED else each for each in caused]
             body = REPORTS + b"".join(REPORT_STRUCT.pack(*report) for report in reports)
             return [(each, body) for each in self.sessions]
         assert frame[:1] == MESSAGE
-        return [(session, encode(self.reply(REQUESTS.decode(frame[1:]))))]
+        request = REQUESTS.decode(frame[1:])
+        answers = [(session, encode(self.reply(request)))]
+        if isinstance(request, Logon) and request.since is not None:
+            answers += [(session, body) for body in self.missed(request.since)]
+        if isinstance(request, Logout):
+            self.sessions.remove(session)
+        return answers
+
+    def missed(self, since: int) -> list[bytes]:
+        """Return the reports above `since` that are kept, as one message if there are any."""
+        kept = [packed for sequence, packed in self.log if sequence > max(since, self.floor)]
+        return [REPORTS + b"".join(kept)] if kept else []
+
+    def told(self, report: Report) -> Report:
+        """Keep a report for who is away."""
+        self.log.append((report.sequence, REPORT_STRUCT.pack(*report)))
+        return report
+
+    def forget(self) -> None:
+        """Keep none of the reports up to now."""
+        self.floor = self.sequence
+
+    def heartbeat(self, told: int = 0) -> bytes:
+        return encode(Heartbeat(self.sequence, told, NOW))
 
     def reply(self, request: Any) -> Any:
+        """Answer what concerns the session, or what is asked."""
         number = request.request
         match request:
-            case Logon():
-                return self.welcome(number)
+            case Logon(since=since):
+                self.logons.append(request)
+                return self.welcome(number, since)
+            case Logout():
+                return Farewell(number, self.sequence)
+            case CancelAllAfter(seconds=seconds):
+                self.armed = seconds
+                return Armed(number, NOW + seconds * 10**9 if seconds else 0)
+            case _:
+                return self.answer(number, request)
+
+    def answer(self, number: int, request: Any) -> Any:
+        match request:
+            case AskKeys():
+                return Keys(number, self.sequence, ())
             case AskAccount():
                 return Account(
                     number,
@@ -235,8 +285,10 @@ class Rules:
             return Refused(number, "reference_used", "reference", act.reference, "give another")
         return Decided(number, sequence)
 
-    def welcome(self, number: int) -> Welcome:
+    def welcome(self, number: int, since: int | None = None) -> Welcome:
         return Welcome(
+            resumed=self.sequence if since is None else max(since, self.floor),
+            heartbeat_ms=1_000,
             request=number,
             version=PROTOCOL_VERSION,
             member="ACME",
@@ -324,11 +376,13 @@ class Rules:
             and command.instrument in (EVERY, one.command.instrument)
             and command.side in (BOTH_SIDES, one.command.side)
         ]
-        done = blank()._replace(
-            kind=EventKind.MASS_CANCELLED,
-            client_id=command.client_id,
-            quantity=len(ended),
-            sequence=self.sequence,
+        done = self.told(
+            blank()._replace(
+                kind=EventKind.MASS_CANCELLED,
+                client_id=command.client_id,
+                quantity=len(ended),
+                sequence=self.sequence,
+            )
         )
         return [*ended, done]
 
@@ -396,6 +450,23 @@ class Rules:
         self.orders[order] = resting
         self.trades += 1
         self.fills.append((self.sequence, self.trades))
+        self.executions.append(
+            {
+                "execution": 2 * self.trades,
+                "order": order,
+                "client_id": resting.command.client_id.rstrip(b"\0").decode(),
+                "instrument": self.symbols[resting.command.instrument],
+                "side": "buy",
+                "trade": self.trades,
+                "price": price,
+                "quantity": quantity,
+                "subsidy": paid,
+                "fee": quantity,
+                "maker": bool(maker),
+                "sequence": self.sequence,
+                "time_us": NOW // 1_000,
+            }
+        )
         return self.report(
             EventKind.TRADED,
             resting,
@@ -439,7 +510,8 @@ class Rules:
             gross=resting.gross,
             paid=resting.paid,
         )
-        return report._replace(**fields)
+        report = report._replace(**fields)
+        return report if kind is EventKind.KNOWN or fields.get("sequence") else self.told(report)
 
 
 def blank() -> Report:
@@ -487,6 +559,7 @@ class FakeVenue:
         self.drop_answers = 0
         self.drop_messages = 0
         self.queries: list[tuple[str, tuple[Any, ...]]] = []
+        self.lag = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._work: queue.Queue[Callable[[], object]] = queue.Queue()
         self._wake = self._context.socket(zmq.PAIR)
@@ -627,10 +700,21 @@ class FakeVenue:
             self._analysts.send_multipart([session, encode(refused)])
             return
         table = pa.table({"instrument": ["QWEN3-MAX", "QWEN3-MAX"], "close": [123_500, 123_600]})
+        if "epoch_us" in query.sql:
+            since, through, after, limit = (int(str(each)) for each in query.parameters[1:])
+            rows = [
+                row
+                for row in self.rules.executions
+                if since <= row["sequence"] <= through and row["execution"] > after
+            ]
+            table = pa.Table.from_pylist(rows[:limit])
+        behind = self.lag > 0
+        self.lag -= behind
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
-        result = QueryResult(query.request, self.rules.sequence, len(table), 0.001, sink.getvalue())
+        sequence = self.rules.sequence - behind
+        result = QueryResult(query.request, sequence, len(table), 0.001, sink.getvalue())
         self._analysts.send_multipart([session, encode(result)])
 
 

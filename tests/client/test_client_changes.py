@@ -7,7 +7,7 @@ import pytest
 from exchange.client.errors import BadInput, OrderRejected, OutcomeUnknown
 from exchange.client.tickets import client_id_bytes
 from exchange.protocol.records import Command
-from exchange.testing import Exchange
+from exchange.testing import Exchange, LocalLine
 from matching.vocabulary import (
     BOTH_SIDES,
     EVERY,
@@ -18,7 +18,7 @@ from matching.vocabulary import (
     Side,
     TimeInForce,
 )
-from tests.client.fake_venue import PROTECTION
+from tests.client.fake_venue import PROTECTION, refusal
 from tests.client.test_client_session import LATER, NOW, VOUCHER, Line, buy, state
 
 ALL = client_id_bytes("all")
@@ -213,14 +213,32 @@ def test_a_mass_cancel_that_makes_no_sense_is_refused(line):
     assert said.answer.code == "unknown_instrument"
 
 
+def test_a_mass_cancel_that_is_throttled_had_nothing_to_cancel(line):
+    said = line.session.cancel_every(ALL, EVERY, BOTH_SIDES, NOW)
+    line.tell(refusal(0, RejectReason.THROTTLED, client_id=ALL, detail=250))
+    assert said.answer == []
+
+
 def test_a_mass_cancel_is_said_again_on_a_new_connection(line):
     order = line.place(buy(), "a")
     said = line.session.cancel_every(ALL, EVERY, BOTH_SIDES, NOW)
     line.talk(deaf=True)
     line.cut()
+    line.rules.forget()
     line.link()
     assert said.answer == []
     assert line.session.blotter.order(order.id).state is OrderState.CANCELLED
+
+
+def test_a_mass_cancel_whose_answer_was_kept_is_not_said_again(line):
+    order = line.place(buy(), "a")
+    said = line.session.cancel_every(ALL, EVERY, BOTH_SIDES, NOW)
+    line.talk(deaf=True)
+    line.cut()
+    done = line.rules.sequence
+    line.link()
+    assert [each.id for each in said.answer] == [order.id]
+    assert line.rules.sequence == done
 
 
 # --- a whole venue -----------------------------------------------------------------------------
@@ -358,7 +376,7 @@ def test_an_own_order_in_the_way_is_cancelled_if_one_says_so(venue, firm, qwen):
 
 def test_a_reduction_without_an_answer_is_an_outcome_unknown(venue, firm, qwen, monkeypatch):
     order = firm.place(qwen.buy(10, limit=low(qwen)))
-    monkeypatch.setattr(venue, "mail_of", lambda _session: [])
+    monkeypatch.setattr(LocalLine, "bring", lambda _line, _frame: None)
     with pytest.raises(OutcomeUnknown, match=r"not known whether the order was reduced.*never said twice"):
         firm.reduce(order, 4, timeout=0.01)
     with pytest.raises(OutcomeUnknown, match=r"not known whether the order was replaced.*comes to the same"):

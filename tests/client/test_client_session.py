@@ -14,10 +14,11 @@ from exchange.client.errors import (
     UnknownName,
 )
 from exchange.client.fillbook import FillBook, FillReader, Gap
+from exchange.client.refusals import refusal_of
 from exchange.client.session import Session
 from exchange.client.tickets import OrderTicket, client_id_bytes
 from exchange.protocol.acts import Deposit
-from exchange.protocol.messages import MESSAGE, REPORTS, REQUESTS, Logon, Welcome, encode
+from exchange.protocol.messages import MESSAGE, REPORTS, REQUESTS, Logon, Refused, Welcome, encode
 from exchange.protocol.records import COMMAND_STRUCT, REPORT_STRUCT, Command
 from matching.vocabulary import (
     CommandKind,
@@ -140,7 +141,7 @@ def test_another_version_is_not_understood(line):
     welcome = line.rules.welcome(2)
     newer = Welcome(**{name: getattr(welcome, name) for name in welcome.__struct_fields__} | {"version": 9})
     line.session.linked()
-    with pytest.raises(ProtocolBroken, match="the venue speaks version 9, this client 1"):
+    with pytest.raises(ProtocolBroken, match="the venue speaks version 9, this client 2"):
         line.session.receive(encode(newer))
 
 
@@ -268,6 +269,17 @@ def test_a_batch_has_an_outcome_for_each_order_in_their_order(line):
     assert (second.code, second.known) == ("money_not_available", True)
 
 
+def test_no_two_orders_of_a_message_are_sent_at_once_and_doubts_keep_their_times(line):
+    ids = [client_id_bytes(name) for name in "abc"]
+    said = line.session.write_orders([buy()] * 3, ids, NOW)
+    line.session.place(said)
+    line.talk(deaf=True)
+    line.session.drop(said)
+    line.session.place(line.session.write_orders([buy()] * 3, ids, LATER))
+    line.talk()
+    assert line.rules.sent_ats == [NOW, NOW + 1, NOW + 2] * 2
+
+
 def test_what_cannot_be_said_is_not_said_in_part(line):
     a, b = client_id_bytes("a"), client_id_bytes("b")
     for tickets, ids, told in (
@@ -301,7 +313,13 @@ def test_reports_of_other_sessions_keep_the_state_and_answer_nothing(line):
 def test_fills_of_an_order_that_was_never_told_of_are_told(line):
     line.tell(
         blank()._replace(
-            kind=EventKind.TRADED, order=7, client_id=b"\xff\x80", instrument=9, price=5, quantity=2
+            kind=EventKind.TRADED,
+            order=7,
+            sequence=101,
+            client_id=b"\xff\x80",
+            instrument=9,
+            price=5,
+            quantity=2,
         )
     )
     (fill,) = line.fills()
@@ -333,7 +351,7 @@ def test_a_cancel_that_comes_too_late_tells_how_the_order_ended(line):
     refused = line.cancel(order.id)
     assert (refused.code, refused.field, refused.value) == ("unknown_order", "order", order.id)
     assert state(refused.order) == ("FILLED", 10, 0)
-    assert str(refused).startswith(f"the cancel of order {order.id} was refused for its order")
+    assert str(refused).startswith(f"the cancel of order {order.id} was refused (unknown_order): ")
 
 
 def test_a_cancel_of_nothing_is_refused(line):
@@ -424,16 +442,19 @@ def test_an_order_whose_answer_was_lost_is_told_when_it_is_placed_again(line):
     assert len(line.rules.orders) == 1
 
 
-def test_an_order_that_awaits_its_answer_is_said_again_on_a_new_connection(line):
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_an_order_that_awaits_its_answer_is_told_or_said_again_on_a_new_connection(line, is_kept):
     said = line.session.write_orders([buy()], [client_id_bytes("a")], NOW)
     line.session.place(said)
     line.talk(deaf=True)
     line.cut()
     assert not line.session.outbox
+    if not is_kept:
+        line.rules.forget()
     line.link()
     (order,) = line.session.outcomes(said)
-    assert order.known
-    assert len(line.rules.orders) == 1
+    assert order.known is not is_kept, "the report was kept, or the id was asked again"
+    assert len(line.rules.orders) == len(line.rules.sent_ats[is_kept - 1 :]) == 1
 
 
 def test_an_order_that_was_given_up_is_not_said_again(line):
@@ -473,14 +494,19 @@ def test_an_act_that_was_not_handed_over_waits_for_the_connection(line):
     assert act.result().sequence == line.rules.sequence
 
 
-def test_orders_are_brought_up_to_date_on_a_new_connection(line):
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_orders_are_brought_up_to_date_on_a_new_connection(line, is_kept):
     names = ("filled", "cancelled", "partly", "same")
     filled, cancelled, partly, same = (line.place(buy(), name) for name in names)
     line.cut()
+    line.rules.sequence += 1
     line.rules.fill(filled.id, 900, 10)
+    line.rules.sequence += 1
     line.rules.cancel(cancelled.id)
+    line.rules.sequence += 1
     line.rules.fill(partly.id, 900, 1)
-    line.rules.sequence += 3
+    if not is_kept:
+        line.rules.forget()
     line.link()
     latest = line.session.blotter.latest
     assert [state(latest(order)) for order in (filled, cancelled, partly, same)] == [
@@ -496,7 +522,9 @@ def test_orders_are_brought_up_to_date_on_a_new_connection(line):
 def test_an_order_whose_end_nobody_knows_any_more_is_forgotten(line):
     order = line.place(buy(), "a")
     line.cut()
+    line.rules.sequence += 1
     line.rules.cancel(order.id)
+    line.rules.forget()
     line.rules.ids.clear()
     line.link()
     with pytest.raises(BadInput, match="was not told of in this session"):
@@ -518,6 +546,7 @@ def test_a_cancel_of_what_was_filled_while_the_connection_was_broken_is_refused(
     order = line.place(buy(), "a")
     said = line.session.cancel([order.id], NOW)
     line.cut()
+    line.rules.sequence += 1
     line.rules.fill(order.id, 900, 10)
     line.link()
     (outcome,) = line.session.outcomes(said)
@@ -549,12 +578,12 @@ def test_fills_are_read_from_a_sequence_on(line):
 def test_nobody_reads_unaware_from_before_the_session(line):
     with pytest.raises(FillsMissed) as caught:
         line.fills(since=99)
-    assert (caught.value.after, caught.value.through) == (0, 100)
+    assert (caught.value.after, caught.value.through) == (98, 100)
     assert str(caught.value) == (
-        "fills after sequence 0 and up to 100 were not heard or are not kept: "
-        "read ex.history.fills(since=1), then go on with fills(since=100)"
+        "fills after sequence 98 and up to 100 were not heard or are not kept: "
+        "read ex.history.fills(since=99), then go on with fills(since=101)"
     )
-    assert line.fills(since=caught.value.through) == []
+    assert line.fills(since=caught.value.through + 1) == []
 
 
 def test_nobody_reads_unaware_across_a_broken_connection(line):
@@ -564,13 +593,40 @@ def test_nobody_reads_unaware_across_a_broken_connection(line):
     assert [fill.client_id for fill in iter(reader.next, None)] == ["a"]
     line.cut()
     line.rules.command(Command(kind=0, client_id=b"b", price=900, quantity=1, sent_at=1))
+    line.rules.forget()
     line.link()
     later = line.place(buy(1), "c")
     with pytest.raises(FillsMissed) as caught:
         reader.next()
     assert (caught.value.after, caught.value.through) == (101, 102)
-    assert [fill.client_id for fill in line.fills(since=caught.value.through)] == ["c"]
+    assert [fill.client_id for fill in line.fills(since=caught.value.through + 1)] == ["c"]
     assert [fill.client_id for fill in line.fills(since=later.sequence)] == ["c"]
+    missed = Fill(102, "b", "QWEN3-MAX", Side.BUY, 2, 900, 1, 0, 1, False, 102, 0)
+    reader.bridge([missed], 102)
+    assert [fill.client_id for fill in iter(reader.next, None)] == ["b", "c"]
+
+
+def test_what_was_missed_is_heard_on_the_next_connection(line):
+    line.rules.liquidity = [[900, 1], [900, 1], [900, 1]]
+    order = line.place(buy(1), "a")
+    line.cut()
+    line.rules.command(Command(kind=0, client_id=b"b", price=900, quantity=1, sent_at=1))
+    line.link()
+    line.place(buy(1), "c")
+    assert [fill.client_id for fill in line.fills(since=order.sequence)] == ["a", "b", "c"]
+    assert [logon.since for logon in line.rules.logons] == [None, 101]
+
+
+def test_a_fill_is_told_once_however_often_it_is_heard(line):
+    line.rules.liquidity = [[900, 1], [900, 1]]
+    line.place(buy(2), "a")
+    (again,) = line.rules.missed(100)
+    line.session.receive(again)
+    assert [fill.trade for fill in line.fills()] == [1, 2]
+    line.rules.liquidity = [[900, 1]]
+    line.place(buy(1), "b")
+    line.session.receive(again)
+    assert [fill.trade for fill in line.fills()] == [1, 2, 3]
 
 
 def test_a_break_in_which_nothing_happened_is_no_gap(line):
@@ -595,7 +651,22 @@ def test_what_is_let_go_is_a_gap_too():
         assert len(book.entries) <= 8
     with pytest.raises(FillsMissed) as caught:
         slow.next()
-    kept = FillReader(book, caught.value.through)
+    assert caught.value.after == 10
+    kept = FillReader(book, caught.value.through + 1)
     heard = list(iter(kept.next, None))
     assert heard == fills[-len(heard) :]
-    assert heard
+    slow.bridge(fills[: -len(heard)], caught.value.through)
+    assert list(iter(slow.next, None)) == fills
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("from", "trade", "the venue refused from 'trade' (why): do it so"),
+        ("state", "", "the venue refused state (why): do it so"),
+        ("rate", "", "the venue refused what was asked (why): do it so"),
+        ("sql", "one\ntwo", "the venue refused sql:\none\ntwo\n (why): do it so"),
+    ],
+)
+def test_a_refusal_says_what_it_has_to_say_and_no_more(field, value, told):
+    assert str(refusal_of(Refused(1, "why", field, value, "do it so"))) == told

@@ -1,9 +1,8 @@
-"""Over real sockets under CURVE: the calls, their timeouts, and what they say when the venue is silent."""
+"""Over real sockets under CURVE: the calls of both clients, their timeouts, and a venue that is silent."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
-from time import monotonic
 
 import pytest
 import zmq
@@ -22,14 +21,14 @@ from exchange import (
     RequestRefused,
     Timeout,
     UnknownName,
-    connect_sync,
     write_profile,
 )
-from exchange.client.sync import MESSAGES_IN_FLIGHT_MAX
+from exchange.client.calls import MESSAGES_IN_FLIGHT_MAX
 from exchange.profiles import Endpoints
 from exchange.protocol.acts import Deposit
 from exchange.protocol.messages import COMMANDS_PER_MESSAGE_MAX
 from matching.vocabulary import EventKind, RejectReason
+from tests.client.both import shell_of
 from tests.client.fake_venue import fake_venue
 
 SHORT = 0.05
@@ -44,9 +43,15 @@ def venue():
         yield venue
 
 
+@pytest.fixture(params=["sync", "async"])
+def shell(request):
+    with shell_of(request.param) as shell:
+        yield shell
+
+
 @pytest.fixture
-def ex(venue):
-    with connect_sync(venue.profile(), options=QUICK) as ex:
+def ex(venue, shell):
+    with shell.connected(venue.profile(), options=QUICK) as ex:
         yield ex
 
 
@@ -55,20 +60,14 @@ def qwen(ex):
     return ex.instruments["QWEN3-MAX"]
 
 
-def until_cut(ex):
-    """Return when the client has noticed that its connection is gone."""
-    while ex._link.is_up:
-        ex._link.turn(ex._session, monotonic() + SHORT)
-
-
 # --- the story of the manual -------------------------------------------------------------------
 
 
-def test_the_client_in_use(venue, tmp_path, monkeypatch):
+def test_the_client_in_use(venue, tmp_path, monkeypatch, shell):
     monkeypatch.setenv("BOURSE_VENUE", str(tmp_path))
     write_profile(tmp_path / "keys" / "sandbox.toml", venue.profile())
     venue.rules.liquidity = [[123_400, 200], [123_500, 10]]
-    with connect_sync("sandbox") as ex:
+    with shell.connected("sandbox") as ex:
         qwen = ex.instruments["QWEN3-MAX"]
         ticket = qwen.buy(250, limit="12.35", programme="HZ-VOUCHER-2026")
         order = ex.place(ticket, client_id="rebal-0001")
@@ -89,7 +88,7 @@ def test_the_client_in_use(venue, tmp_path, monkeypatch):
 
 def test_a_session_tells_who_one_is(ex, venue):
     assert (ex.member, ex.role, ex.sequence) == ("ACME", "firm", 100)
-    assert repr(ex) == f"<SyncExchange of ACME at {venue.endpoint}>"
+    assert repr(ex).endswith(f"Exchange of ACME at {venue.endpoint}>")
     assert ex.programmes["HZ-VOUCHER-2026"].budget == 10**9
 
 
@@ -100,32 +99,32 @@ def test_what_is_listed_later_is_learned_by_a_refresh(ex, venue):
     assert ex.place(ex.instruments["GLM-5"].buy(1, limit="1")).instrument == "GLM-5"
 
 
-def test_nobody_at_home(venue):
+def test_nobody_at_home(venue, shell):
     with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
         endpoint = f"tcp://127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
     with pytest.raises(ConnectionLost, match=f"nothing answers at {endpoint}: see that the venue is up"):
-        connect_sync(venue.profile(endpoints=Endpoints(orders=endpoint)), timeout=SHORT)
+        shell.open(venue.profile(endpoints=Endpoints(orders=endpoint)), timeout=SHORT)
 
 
-def test_another_venues_key(venue):
+def test_another_venues_key(venue, shell):
     other = zmq.curve_keypair()[0].decode()
     with pytest.raises(ConnectionLost, match="does not speak under the venue's key"):
-        connect_sync(venue.profile(server_key=other), timeout=SHORT * 4)
+        shell.open(venue.profile(server_key=other), timeout=SHORT * 4)
 
 
-def test_a_key_that_the_venue_does_not_know(venue):
+def test_a_key_that_the_venue_does_not_know(venue, shell):
     public, secret = (key.decode() for key in zmq.curve_keypair())
     with pytest.raises(AccessDenied, match="does not let this key in: have the operator register it"):
-        connect_sync(venue.profile(public_key=public, secret_key=secret))
+        shell.open(venue.profile(public_key=public, secret_key=secret))
 
 
-def test_a_profile_is_looked_at_before_anything_is_opened(venue):
+def test_a_profile_is_looked_at_before_anything_is_opened(venue, shell):
     with pytest.raises(ProfileError, match="the profile's secret_key is no CURVE key"):
-        connect_sync(venue.profile(secret_key="short"))  # noqa: S106
+        shell.open(venue.profile(secret_key="short"))  # noqa: S106
 
 
-def test_a_closed_session_says_so(venue):
-    with connect_sync(venue.profile()) as ex:
+def test_a_closed_session_says_so(venue, shell):
+    with shell.connected(venue.profile()) as ex:
         ticket = ex.instruments["QWEN3-MAX"].buy(1, limit="1")
     history = lambda: ex.history.sql("select 1")  # noqa: E731
     for call in (
@@ -210,9 +209,9 @@ def test_the_ids_of_a_batch_are_checked_before_anything_is_sent(ex, qwen, venue)
     assert ex.status().sequence == 100
 
 
-def test_open_orders_are_listed_across_sessions(ex, qwen, venue):
+def test_open_orders_are_listed_across_sessions(ex, qwen, venue, shell):
     mine = ex.place(qwen.buy(1, limit="1"), client_id="mine")
-    with connect_sync(venue.profile()) as other:
+    with shell.connected(venue.profile()) as other:
         theirs = other.place(qwen.buy(2, limit="1"), client_id="theirs")
         assert [order.client_id for order in other.orders()] == ["mine", "theirs"]
         assert other.cancel(mine.id).state is OrderState.CANCELLED
@@ -267,9 +266,9 @@ def test_a_message_that_the_venue_refuses_as_a_whole(ex, qwen, venue):
             call()
 
 
-def test_a_question_without_an_answer(ex, venue):
+def test_a_question_without_an_answer(ex, venue, shell):
     venue.shut()
-    until_cut(ex)
+    shell.until_cut(ex)
     with pytest.raises(ConnectionLost, match="was lost and has not come back: try again"):
         ex.account(timeout=SHORT)
     venue.reopen()
@@ -289,6 +288,7 @@ def test_a_question_to_a_venue_that_is_busy(ex, venue):
 def test_after_a_break_the_session_goes_on_by_itself(ex, qwen, venue):
     order = ex.place(qwen.buy(5, limit="1"), client_id="before")
     venue.shut()
+    venue.do(lambda: setattr(venue.rules, "sequence", 102))
     venue.do(lambda: venue.rules.fill(order.id, 9_900, 5))
     venue.reopen()
     later = ex.place(qwen.buy(5, limit="1"), client_id="after")
@@ -314,14 +314,14 @@ def test_an_order_is_said_again_while_its_caller_waits(ex, qwen, venue):
 
     venue.do(lambda: setattr(venue.rules, "take", take_and_break))
     order = ex.place(qwen.buy(5, limit="1"), client_id="again")
-    assert order.known
+    assert order.is_open
     assert len(venue.rules.orders) == 1
     assert len(set(venue.rules.sent_ats)) == 1
 
 
-def test_without_a_connection_nothing_is_sent_and_it_is_said(ex, qwen, venue):
+def test_without_a_connection_nothing_is_sent_and_it_is_said(ex, qwen, venue, shell):
     venue.shut()
-    until_cut(ex)
+    shell.until_cut(ex)
     with pytest.raises(ConnectionLost):
         ex.place(qwen.buy(5, limit="1"), client_id="never", timeout=SHORT)
     with pytest.raises(ConnectionLost):
@@ -361,16 +361,50 @@ def test_fills_come_as_they_happen(ex, qwen, venue):
     assert ex.order(order).state is OrderState.EXPIRED
 
 
-def test_a_reader_of_fills_is_told_of_a_break(ex, qwen, venue):
-    order = ex.place(qwen.buy(9, limit="1"))
-    fills = ex.fills(since=order.sequence)
+def miss_a_fill(venue, order):
+    """Break the line, and keep nothing of a fill that happens meanwhile."""
     venue.shut()
     venue.do(lambda: setattr(venue.rules, "sequence", 150))
+    venue.do(lambda: venue.rules.fill(order.id, 10_000, 3, maker=1))
+    venue.do(venue.rules.forget)
     venue.reopen()
-    with pytest.raises(FillsMissed) as caught:
-        next(fills)
-    assert (caught.value.after, caught.value.through) == (101, 150)
-    assert list(ex.fills(since=caught.value.through, timeout=SHORT)) == []
+
+
+def test_a_reader_of_fills_reads_across_a_break_from_history(ex, qwen, venue):
+    venue.rules.liquidity = [[9_900, 1]]
+    order = ex.place(qwen.buy(9, limit="1"), client_id="resting")
+    fills = ex.fills(since=order.sequence)
+    assert next(fills).quantity == 1
+    miss_a_fill(venue, order)
+    missed = next(fills)
+    assert (missed.client_id, missed.quantity, missed.sequence, missed.maker) == ("resting", 3, 150, True)
+    venue.do(lambda: setattr(venue.rules, "sequence", 151))
+    venue.tell(lambda: venue.rules.fill(order.id, 10_000, 2, maker=1))
+    assert next(fills).quantity == 2
+    assert [fill.quantity for fill in ex.fills(since=1, timeout=SHORT)] == [1, 3, 2]
+    assert venue.queries[0][1][1:] == (102, 150, 0, 65_536)
+
+
+def test_history_is_asked_again_until_it_has_come_as_far(ex, qwen, venue):
+    order = ex.place(qwen.buy(9, limit="1"))
+    fills = ex.fills(since=order.sequence)
+    miss_a_fill(venue, order)
+    venue.do(lambda: setattr(venue, "lag", 2))
+    assert next(fills).sequence == 150
+    assert len(venue.queries) == 3
+
+
+def test_a_reader_of_fills_is_told_of_a_break_where_there_is_no_history(venue, shell):
+    profile = venue.profile(endpoints=Endpoints(orders=venue.endpoint))
+    with shell.connected(profile, options=QUICK) as ex:
+        order = ex.place(ex.instruments["QWEN3-MAX"].buy(9, limit="1"))
+        fills = ex.fills(since=order.sequence)
+        miss_a_fill(venue, order)
+        with pytest.raises(FillsMissed) as caught:
+            next(fills)
+        assert (caught.value.after, caught.value.through) == (101, 150)
+        assert isinstance(caught.value.__cause__, ProfileError)
+        assert list(ex.fills(since=caught.value.through + 1, timeout=SHORT)) == []
 
 
 # --- questions and acts ------------------------------------------------------------------------
@@ -475,10 +509,10 @@ def test_a_query_that_is_refused_or_not_answered(ex, venue):
         ex.history.sql("select 1", timeout=SHORT)
 
 
-def test_a_profile_without_a_query_service(venue):
+def test_a_profile_without_a_query_service(venue, shell):
     profile = venue.profile(endpoints=Endpoints(orders=venue.endpoint))
     with (
-        connect_sync(profile) as ex,
+        shell.connected(profile) as ex,
         pytest.raises(ProfileError, match="the profile names no query service"),
     ):
         ex.history.sql("select 1")
