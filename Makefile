@@ -12,7 +12,7 @@ SEEDED := $(if $(SEED),BOURSE_SEED=$(SEED))
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup run test slow check format lint types imports docs stale bench bench-peers simulate \
+.PHONY: help setup run test slow check format lint types imports docs stale manual bench bench-peers simulate \
     nightly lock clean
 
 help: ## print this list
@@ -33,7 +33,7 @@ halves = log=$$(mktemp); \
 test: $(READY) ## run the tests and the packages' doctests, but for those marked slow
 	@$(call halves,"not slow and not nightly")
 
-check: lint types imports stale test slow ## do all that must pass before a change lands; CI runs this
+check: lint types imports stale manual test slow ## do all that must pass before a change lands; CI runs this
 
 format: $(READY) ## lay the code out, and mend what can be mended without thought
 	@$(BIN)/ruff check --fix-only --quiet
@@ -56,6 +56,9 @@ docs: $(READY) ## write anew what is generated: the reference pages and the stan
 stale: $(READY) ## check that what is generated is what `make docs` would write
 	@$(BIN)/python -m exchange.reference --check
 	@$(BIN)/python -m exchange.catalogue.generate --check
+
+manual: $(READY) ## build the manual in build/manual; a link that leads nowhere is an error
+	@$(BIN)/sphinx-build -c docs -d build/doctrees -W --keep-going -n -q . build/manual
 
 slow: $(READY) ## run the tests marked slow
 	@$(call halves,"slow and not nightly")
@@ -103,10 +106,15 @@ $(PACKAGES): requirements.lock
 	@$(PIP) --require-hashes --requirement requirements.lock
 	@touch $@
 
-lock: ## choose the newest dependencies and write requirements.lock; needs uv
+LOCKED := --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-config --no-emit-index-url \
+    --no-emit-find-links --custom-compile-command "make lock" --quiet
+
+# What a server needs is the same releases, and little more: deploy/Dockerfile builds the package there.
+lock: ## choose the newest dependencies and write requirements.lock, and deploy's; needs uv
 	uv pip compile pyproject.toml --extra venue --extra analyst --extra dev --output-file requirements.lock \
-	    --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-config \
-	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
+	    --upgrade $(LOCKED)
+	echo hatchling | uv pip compile pyproject.toml - --extra venue --extra analyst --constraint requirements.lock \
+	    --output-file deploy/requirements.lock --upgrade $(LOCKED)
 
 clean: ## take away all that was made here: environment, caches, builds
 	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks build dist

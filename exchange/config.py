@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import msgspec
+from msgspec import Meta
 
 STATE_HASH_EVERY = 1_000
 """Frames between two state hashes in the journal: rare enough to cost nothing, often enough to find a
@@ -25,11 +28,18 @@ PENDING_ROWS_MAX = 400_000
 """A store that catches up commits this often at the least: 110 MB of events and effects. Half as many
 cost 15 % of the rows a second, for what fills no row group of DuckDB's is written twice."""
 
+QUERIES_PER_MEMBER_MAX = 8
+"""Most of one member's queries that wait, so that others find a place."""
+
 QUERIES_WAITING_MAX = 64
 """Most queries that wait for the settlement's desk; one more is refused at once."""
 
 ANNOUNCE_SECONDS = 0.1
 """How often a quiet sequencer repeats how far the journal has come, for followers that just began."""
+
+TELL_SECONDS = 0.002
+"""How often a busy sequencer tells its followers at most. Told of each of 1,750 batches a second they woke
+for each, and took from it the time in which they could have folded several at once."""
 
 POLL_MS = 100
 """How long a follower waits at most before it looks whether it should end."""
@@ -41,18 +51,141 @@ QUEUE_MESSAGES_MAX = 100_000
 """High-water mark of the venue's sockets. At the mark the gateway drops a session that does not read;
 the feed drops messages, which its readers see by their numbers."""
 
-DROPPED_SESSIONS_MAX = 10_000
-"""How many connections whose reports were dropped are remembered, to tell them so when they speak."""
+PING_MS = 1_000
+"""How often a door's connections are pinged, below the protocol (ZMTP's own pings)."""
+
+PING_PATIENCE_MS = 5_000
+"""How long a connection may leave a ping unanswered before it is cut off."""
+
+UNREAD_MS_MAX = 10_000
+"""How long a peer may leave its side of a connection full, or unanswered, before TCP itself cuts it off: so
+nobody has the venue hold for long what it does not read. A client's own queue takes in what a slow program
+leaves."""
+
+QUERY_ANSWERS_MAX = 8
+"""Most answers to queries, of up to 64 MiB each, that wait for one connection; more are dropped, and asked
+anew."""
 
 HANDSHAKE_MS_MAX = 5_000
 """How long a peer may take to prove its key before it is cut off."""
 
 
-class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a venue listens; `tcp://127.0.0.1:0` lets the system choose the port."""
+Share = Annotated[int, Meta(ge=1, le=10**9)]
+"""So many a second, or at once, of a member."""
 
-    orders: str = "tcp://127.0.0.1:0"
-    commits: str = "tcp://127.0.0.1:0"
-    query: str = "tcp://127.0.0.1:0"
-    feed: str = "tcp://127.0.0.1:0"
-    refresh: str = "tcp://127.0.0.1:0"
+Endpoint = Annotated[str, Meta(pattern=r"^tcp://[^\s/]+:\d{1,5}$")]
+WebEndpoint = Annotated[str, Meta(pattern=r"^$|^http://[^\s/]+:\d{1,5}$")]
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a venue listens; port 0 lets the system choose."""
+
+    orders: Endpoint = "tcp://127.0.0.1:0"
+    """Members' sessions: orders, questions, reports."""
+
+    operators: Endpoint = "tcp://127.0.0.1:0"
+    """Operators' sessions; nobody else's key opens it."""
+
+    commits: Endpoint = "tcp://127.0.0.1:0"
+    """How far the journal is synced, for the venue's own followers. Leave it on this machine."""
+
+    query: Endpoint = "tcp://127.0.0.1:0"
+    """SQL of members and analysts."""
+
+    feed: Endpoint = "tcp://127.0.0.1:0"
+    """Public market data."""
+
+    refresh: Endpoint = "tcp://127.0.0.1:0"
+    """Whole books, for readers of the feed that begin late or missed something."""
+
+    metrics: WebEndpoint = ""
+    """Figures for Prometheus, and whether the venue lives and is ready: plain HTTP, with no password, so
+    leave it on this machine or behind your own wall. Blank: none."""
+
+
+class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How members' connections are treated."""
+
+    per_key: Annotated[int, Meta(ge=1, le=10_000)] = 16
+    """Most live sessions of one key; one more ends the oldest. 1: one session a key."""
+
+    heartbeat_seconds: Annotated[float, Meta(ge=0.1, le=60)] = 1.0
+    """How often the venue says `Heartbeat` to each session: so soon it finds one that is gone."""
+
+    reconnect_seconds: Annotated[float, Meta(ge=0, le=3_600)] = 10.0
+    """How long, after the venue's own restart, members with cancel on disconnect have to log on again."""
+
+    reports_kept: Annotated[int, Meta(ge=0, le=100_000_000)] = 262_144
+    """How many of the latest reports of all members are kept for who was away: 40 MiB."""
+
+
+class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A token bucket a member: so much a second, and so much at once. Cancels of open orders are free."""
+
+    orders_per_second: Share = 25_000
+    """New orders, replaces and reduces that a member may send each second, in the long run."""
+
+    orders_burst: Share = 50_000
+    """Of these, how many at once after a pause."""
+
+    requests_per_second: Share = 200
+    """Questions and acts that a member may send each second, in the long run."""
+
+    requests_burst: Share = 400
+    """Of these, how many at once after a pause."""
+
+
+class JournalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of the journal is kept."""
+
+    keep_segments: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """How many segments behind the oldest snapshot are kept; 0 keeps all, and the venue can be rebuilt
+    wholly."""
+
+
+class SnapshotSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often the whole state is written down, and how many of these are kept."""
+
+    every_commands: Annotated[int, Meta(ge=0, le=10**12)] = 500_000
+    """A restart replays at most a little more than this; 0 takes none by itself."""
+
+    keep: Annotated[int, Meta(ge=1, le=1_000)] = 3
+    """How many of the newest snapshots are kept."""
+
+
+class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the venue calls itself ready."""
+
+    lag_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 10.0
+    """A follower that is further behind than this, or silent for longer, makes `/ready` answer 503."""
+
+    disk_free_bytes: Annotated[int, Meta(ge=0)] = 1 << 30
+    """Less free room than this on the venue's disk makes `/ready` answer 503, and is told in the log."""
+
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the venue's processes write of their work into `logs/`, one line of JSON each."""
+
+    level: LogLevel = "info"
+    """The least that is written: `debug`, `info`, `warning` or `error`."""
+
+    bytes_max: Annotated[int, Meta(ge=65_536, le=1 << 40)] = 16 << 20
+    """A log of this size is set aside, and a new one begun."""
+
+    keep: Annotated[int, Meta(ge=1, le=1_000)] = 4
+    """How many logs of each process are kept that were set aside."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that whoever runs a venue may choose. `venue.toml` in its folder holds what differs from here."""
+
+    listen: Endpoints = Endpoints()
+    sessions: SessionSettings = SessionSettings()
+    throttle: ThrottleSettings = ThrottleSettings()
+    journal: JournalSettings = JournalSettings()
+    snapshots: SnapshotSettings = SnapshotSettings()
+    health: HealthSettings = HealthSettings()
+    logs: LogSettings = LogSettings()

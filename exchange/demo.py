@@ -30,7 +30,7 @@ from exchange.client.money import yuan
 from exchange.client.sync import SyncExchange as Client
 from exchange.client.sync import connect_sync
 from exchange.client.tickets import OrderTicket
-from exchange.config import Endpoints
+from exchange.config import Settings
 from exchange.crowd import Crowd, Placed, Wish, firms
 from exchange.instruments import Instrument, standard_catalogue
 from exchange.marketdata import subscriber
@@ -216,7 +216,7 @@ def run_timed(seconds: int, seed: int, data: Path | None, *, quiet: bool) -> Res
         members = [OPERATOR, AUDITOR, *_providers(), *(firm.member for firm, _ in firms())]
         keys = [new_key_pair(member) for member in members]
         folder.found(standard_acts(firms(), keys, [voucher(year)]), keys)
-        supervisor = Supervisor(folder, Endpoints(), told=lambda line: click.echo(line, err=True))
+        supervisor = Supervisor(folder, Settings(), told=lambda line: click.echo(line, err=True))
         try:
             supervisor.start()
             _trade(folder, supervisor, seconds, seed, quiet=quiet)
@@ -242,7 +242,8 @@ def run_counted(orders: int, seed: int, data: Path | None, *, quiet: bool) -> Re
         folder.found(acts, [])
         venue = Exchange(acts, folder=folder.journal)
         admitted = venue.engine.registry.members
-        clients = {one.member: venue.connect(one.member) for one in admitted}
+        _house, *people = admitted  # nobody speaks for the house
+        clients = {one.member: venue.connect(one.member) for one in people}
         desk = ClientDesk(clients, [instrument.symbol for instrument in catalogue])
         crowd = Crowd(seed, list(catalogue), admitted, voucher(OPENING.year).code)
         crowd.open_market(desk, orders)

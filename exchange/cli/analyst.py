@@ -6,7 +6,7 @@ import time
 
 import click
 
-from exchange.cli.base import bourse, connected, grouped, print_json, print_table, with_json, with_profile
+from exchange.cli.base import bourse, connected, count, print_json, print_table, with_json, with_profile
 from exchange.client.money import yuan
 from exchange.profiles import load_profile
 from feeds.messages import IndicativePrice
@@ -108,7 +108,7 @@ def trades(instrument: str, limit: int, profile: str, *, as_json: bool) -> None:
     with connected(profile) as exchange:
         symbol = exchange.instruments[instrument].symbol
         rows = exchange.history.sql(_NEWEST_TRADES, (symbol, limit)).rows()
-    _show_history(f"{instrument}: {len(rows)} trades", rows, as_json=as_json)
+    _show_history(f"{instrument}: {count(rows, 'trade')}, times UTC", rows, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse bars QWEN3-MAX --limit 60")
@@ -121,7 +121,7 @@ def bars(instrument: str, limit: int, profile: str, *, as_json: bool) -> None:
     with connected(profile) as exchange:
         symbol = exchange.instruments[instrument].symbol
         rows = exchange.history.sql(_NEWEST_BARS, (symbol, limit)).rows()
-    _show_history(f"{instrument}: {len(rows)} bars", rows, as_json=as_json)
+    _show_history(f"{instrument}: {count(rows, 'bar')}, times UTC", rows, as_json=as_json)
 
 
 @bourse.command(
@@ -137,45 +137,7 @@ def sql(statement: str, profile: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"rows": rows})
     else:
-        print_table(
-            f"{len(rows)} rows", tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows]
-        )
-
-
-@bourse.command(epilog="Example: bourse status --json")
-@with_profile("sandbox")
-@with_json
-def status(profile: str, *, as_json: bool) -> None:
-    """Show how the venue is: sequence, orders, trades, programmes."""
-    with connected(profile) as exchange:
-        now = exchange.status()
-    facts = {
-        "sequence": now.sequence,
-        "members": now.members,
-        "instruments": now.instruments,
-        "open_orders": now.open_orders,
-        "trades": now.trades,
-        "journal_bytes": now.journal_bytes,
-        "rules_version": now.rules_version,
-    }
-    if as_json:
-        programmes = [
-            {"programme": one.code, "budget": one.budget, "uncommitted": one.uncommitted,
-             "reserved": one.reserved, "paid": one.paid, "vested": one.vested}
-            for one in now.programmes
-        ]  # fmt: skip
-        print_json({**facts, "programmes": programmes})
-        return
-    rows = [(name.replace("_", " "), f"{value:,}") for name, value in facts.items()]
-    print_table("venue", ("what", "now"), rows)
-    print_table(
-        "programmes (yuan)",
-        ("programme", "budget", "uncommitted", "reserved", "paid", "vested"),
-        [
-            (one.code, *map(grouped, (one.budget, one.uncommitted, one.reserved, one.paid, one.vested)))
-            for one in now.programmes
-        ],
-    )
+        print_table(count(rows, "row"), tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
 
 
 def _show_history(title: str, rows: list[dict[str, object]], *, as_json: bool) -> None:

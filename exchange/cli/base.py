@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -36,10 +36,39 @@ Exit codes: 0 done; 1 a fault of the program; 2 wrong usage; 3 refused by the ve
 4 a log or a store that does not hold; 5 the venue cannot be reached, or an outcome is unknown.
 """
 
+SECTIONS = {
+    "Run a venue": "serve demo status config snapshot settle",
+    "Prove and measure": "verify replay certify bench match",
+    "Orders": "instruments subsidy place replace reduce cancel orders fills",
+    "A member's money and credits": (
+        "account transfer withdraw redeem redemptions recall accept dispute settle-debt"
+    ),
+    "A provider's": "issue usage deliver",
+    "Look and ask": "book trades bars sql report",
+    "Operators, the market": "halt resume phase state collars calendar",
+    "Operators, members and money": (
+        "admit members key deposit block unblock kill related fund programme ineligible expire resolve"
+    ),
+    "Operators, what takes two": "proposals approve bust adjust",
+}
+"""Under which heading `bourse --help` lists each command, in the order in which one needs them."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+class _Sections(click.Group):
+    """A group whose help lists its commands under headings."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        room = formatter.width - 6 - max(map(len, self.commands))
+        for heading, names in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name, self.commands[name].get_short_help_str(room)) for name in names.split()]
+                )
+
+
+@click.group(cls=_Sections, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tokenbourse", prog_name="bourse")
 def bourse() -> None:
     """Tokenbourse: an exchange for AI-model token credits."""
@@ -142,6 +171,15 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     console.print(Text(title, style="italic"), soft_wrap=True)
     console.print(table)
+
+
+def count(things: Sized, name: str) -> str:
+    """Return how many things there are, in words.
+
+    >>> count([7], "live key"), count((), "fill")
+    ('1 live key', '0 fills')
+    """
+    return f"{len(things)} {name}" + ("" if len(things) == 1 else "s")
 
 
 def grouped(hao: int) -> str:

@@ -1,4 +1,4 @@
-"""What an operator does: run the venue, show a market on it, hand out keys."""
+"""What an operator does: run the venue, show a market on it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,42 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from exchange.calendar import Calendar
-from exchange.cli.base import bourse, connected, fail, print_json, venue_folder, with_json, with_profile
+from exchange.cli.base import bourse, fail, print_json, venue_folder, with_json
 from exchange.cli.phases import CALENDAR_FILE, read_file
+from exchange.config import LogLevel
+from exchange.settings_file import (
+    PORT_DEFAULT,
+    PORTS,
+    Chosen,
+    Name,
+    SettingsError,
+    consecutive,
+    load,
+    serving,
+    write_template,
+)
 
-PORT_DEFAULT = 7411
+if TYPE_CHECKING:
+    from exchange.server.supervisor import Supervisor
+
+LEVELS = get_args(LogLevel)
 
 
 @bourse.command(epilog="Example: bourse serve data/venue --port 7411")
 @click.argument("folder", required=False)
 @click.option(
     "--port",
-    default=PORT_DEFAULT,
-    show_default=True,
-    help="First of four ports, for orders, queries, feed and refreshes; 0: the system chooses.",
+    type=click.IntRange(0, 65_530),
+    help=f"First of {len(PORTS)} ports, for {', '.join(PORTS)}; 0: the system chooses.  "
+    f"[default: {PORT_DEFAULT}, unless venue.toml says other]",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", help="Address to listen on; metrics stay on this machine.  [default: 127.0.0.1]")
+@click.option("--log-level", type=click.Choice(LEVELS), help="Least that logs tell.  [default: info]")
 @click.option(
     "--calendar",
     type=CALENDAR_FILE,
@@ -32,38 +49,80 @@ PORT_DEFAULT = 7411
     help="Trading calendar of a new venue, as in exchange/catalogue/calendar.toml; without one it trades "
     "round the clock.",
 )
-def serve(folder: str | None, port: int, host: str, calendar: Calendar | None) -> None:
-    """Run a venue for good; a new folder is founded with the standard catalogue first."""
-    from exchange.config import Endpoints
-    from exchange.server.folder import Folder
+def serve(
+    folder: str | None, port: int | None, host: str | None, log_level: str | None, calendar: Calendar | None
+) -> None:
+    """Run a venue for good; a new folder is founded with the standard catalogue first.
+
+    Options go before BOURSE_... in the environment, and these before venue.toml in the folder;
+    `bourse config` shows what holds. SIGTERM or Ctrl-C stops it in good order, a second one at once.
+    """
+    from exchange.server.folder import Folder, FolderServed
     from exchange.server.standard import found_standard
-    from exchange.server.supervisor import Supervisor, VenueFailed
+    from exchange.server.supervisor import Supervisor
     from exchange.terminal import warm_with_progress
 
     place = Folder(venue_folder(folder))
     if place.exists() and calendar is not None:
         fail(f"--calendar: {place.root} is founded already; let it run, and set it by `bourse calendar`", 2)
+    try:
+        loaded = load(place.root, options=_options(port, host, log_level), base=serving())
+    except SettingsError as error:
+        fail(str(error), 2)
     if not place.exists():
         found_standard(place, calendar)
         click.echo(f"founded {place.root}: profiles of its members lie in {place.keys}")
-    warm_with_progress()
-    ends = (f"tcp://{host}:{port + step if port else 0}" for step in range(4))
-    orders, query, feed, refresh = ends
-    endpoints = Endpoints(orders=orders, query=query, feed=feed, refresh=refresh)
-    supervisor = Supervisor(place, endpoints, told=click.echo)
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        write_template(place.root)
     try:
-        supervisor.start()
-        at = supervisor.endpoints.orders
-        click.echo(f"ready: orders at {at}, folder {place.root}; Ctrl-C stops it")
-        while not ended.wait(0.2):
-            supervisor.look_after()
+        place.unlock(place.lock())  # before anything is compiled for nothing
+    except FolderServed as served:
+        fail(str(served), 1)
+    warm_with_progress()
+    run_until_told(Supervisor(place, loaded.settings, told=click.echo))
+
+
+def _options(port: int | None, host: str | None, log_level: str | None) -> dict[Name, Chosen]:
+    """Return the settings that options have given; a host or a port gives all endpoints."""
+    given: dict[Name, Chosen] = {}
+    if port is not None or host is not None:
+        named = " ".join(name for name, value in (("--host", host), ("--port", port)) if value is not None)
+        given |= consecutive(host or "127.0.0.1", PORT_DEFAULT if port is None else port, named)
+    if log_level is not None:
+        given["logs", "level"] = Chosen(log_level, "--log-level")
+    return given
+
+
+def run_until_told(supervisor: Supervisor) -> None:
+    """Run a venue until SIGTERM or Ctrl-C, and stop it in good order; a second signal ends it at once."""
+    from exchange.server.supervisor import VenueFailed
+
+    ended = threading.Event()
+    is_killed = False
+
+    def told_to_end(*_: object) -> None:
+        nonlocal is_killed
+        if ended.is_set():
+            is_killed = True
+            supervisor.kill()
+        ended.set()
+        supervisor.ask_to_stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, told_to_end)
+    try:
+        if supervisor.start() and not ended.is_set():
+            listens = supervisor.endpoints
+            if listens.metrics:
+                click.echo(f"metrics at {listens.metrics}/metrics, readiness at {listens.metrics}/ready")
+            click.echo(f"ready: orders at {listens.orders}, folder {supervisor.folder.root}; Ctrl-C stops it")
+            while not ended.wait(0.2):
+                supervisor.look_after()
     except VenueFailed as failure:
         fail(str(failure), 1)
     finally:
         supervisor.stop()
+    if is_killed:
+        fail("ended at once; what was answered is on the disk", 1)
     click.echo("stopped; start it again and it goes on where it was")
 
 
@@ -104,72 +163,3 @@ def demo(
         demonstration.print_result(result)
     if not (result.balanced and result.rebuilt_equal):
         sys.exit(1)
-
-
-@bourse.group(epilog="Example: bourse key new SANDBOX")
-def key() -> None:
-    """Hand out, show and revoke members' keys."""
-
-
-@key.command("new", epilog="Example: bourse key new SANDBOX --as operator")
-@click.argument("member")
-@click.option("--out", type=click.Path(path_type=Path), help="Where to write the profile.")
-@with_profile("operator")
-def key_new(member: str, out: Path | None, profile: str) -> None:
-    """Make a key pair for MEMBER, have the venue register it, and write its profile."""
-    import msgspec
-
-    from exchange.profiles import load_profile, write_profile
-    from exchange.protocol.acts import RegisterKey
-    from exchange.server.folder import new_key_pair
-
-    pair = new_key_pair(member)
-    own = load_profile(profile)
-    path = out or Path(f"{member.lower()}-{pair.public_key[:6].encode().hex()}.toml")
-    if path.exists():
-        fail(f"--out {path}: the file exists; name a new one", 2)
-    with connected(profile) as exchange:
-        sequence = exchange.act(RegisterKey(member, pair.public_key), why="bourse key new")
-    write_profile(
-        path,
-        msgspec.structs.replace(own, member=member, public_key=pair.public_key, secret_key=pair.secret_key),
-    )
-    click.echo(f"registered under sequence {sequence}; profile {path}")
-
-
-@key.command("show", epilog="Example: bourse key show --as sandbox")
-@with_profile("sandbox")
-@with_json
-def key_show(profile: str, *, as_json: bool) -> None:
-    """Show whose key a profile holds, and where it connects; never the secret."""
-    import msgspec
-
-    from exchange.profiles import load_profile
-
-    own = load_profile(profile)
-    facts: dict[str, object] = {
-        "member": own.member,
-        "public_key": own.public_key,
-        "server_key": own.server_key,
-        "endpoints": msgspec.to_builtins(own.endpoints),
-    }
-    if as_json:
-        print_json(facts)
-    else:
-        for name, value in facts.items():
-            click.echo(f"{name:12} {value}")
-
-
-@key.command("revoke", epilog="Example: bourse key revoke 'Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID'")
-@click.argument("public_key")
-@with_profile("operator")
-def key_revoke(public_key: str, profile: str) -> None:
-    """Let a public key speak for nobody from now on: orders, queries and refreshes are refused at once.
-
-    A feed that is open already goes on until it connects again.
-    """
-    from exchange.protocol.acts import RevokeKey
-
-    with connected(profile) as exchange:
-        sequence = exchange.act(RevokeKey(public_key), why="bourse key revoke")
-    click.echo(f"revoked under sequence {sequence}")

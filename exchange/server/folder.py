@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import struct
 from pathlib import Path
 
 import msgspec
 import zmq
+from msgspec.structs import replace
 
-from exchange.profiles import SECRET_MODE, Profile, write_profile
+from exchange.client.errors import ProfileError
+from exchange.profiles import SECRET_MODE, Profile, load_profile, write_profile
 from exchange.profiles import Endpoints as PublicEndpoints
-from exchange.protocol.acts import SignedAct
+from exchange.protocol.acts import Admit, SignedAct
 
 _WATERMARK = struct.Struct("<q")
 
@@ -30,6 +34,10 @@ def new_key_pair(member: str) -> KeyPair:
     return KeyPair(member, public.decode("ascii"), secret.decode("ascii"))
 
 
+class FolderServed(Exception):
+    """Another supervisor runs the venue of this folder; the message says which process it is."""
+
+
 class Folder:
     """The paths of one venue below `root`, and what is read from and written to them."""
 
@@ -39,7 +47,9 @@ class Folder:
         self.keys = root / "keys"
         self.logs = root / "logs"
         self.watermarks = root / "watermarks"
+        self.snapshots = root / "snapshots"
         self.settlement = root / "settlement.duckdb"
+        self._serving = root / "serving.pid"
         self._founding = root / "founding.json"
         self._venue_key = self.keys / "venue.json"
         self._pairs = self.keys / "members.json"
@@ -50,18 +60,47 @@ class Folder:
 
     def found(self, acts: tuple[SignedAct, ...], keys: list[KeyPair]) -> None:
         """Lay out a new venue: the acts that found it, its own key, and its members' keys."""
-        for folder in (self.root, self.journal, self.keys, self.logs, self.watermarks):
+        for folder in (self.root, self.journal, self.keys):
             folder.mkdir(parents=True, exist_ok=True)
-        self.keys.chmod(0o700)
+        self.complete()
+        for folder in (self.root, self.keys):  # all that lies here is for whoever runs the venue
+            folder.chmod(0o700)
         venue = new_key_pair("VENUE")
         write_aside(self._venue_key, msgspec.json.encode(venue), SECRET_MODE)
         write_aside(self._pairs, msgspec.json.encode(keys), SECRET_MODE)
         text = msgspec.json.format(msgspec.json.encode(acts), indent=1)
         write_aside(self._founding, text)
 
+    def complete(self) -> None:
+        """Make what a folder that came back from a backup may lack, for nothing is lost with it."""
+        for folder in (self.logs, self.watermarks, self.snapshots):
+            folder.mkdir(exist_ok=True)
+
     def founding_acts(self) -> tuple[SignedAct, ...]:
         """Return the acts with which the journal begins."""
         return msgspec.json.decode(self._founding.read_bytes(), type=tuple[SignedAct, ...])
+
+    def lock(self) -> int:
+        """Take the folder for one supervisor, until `unlock` or this process's end; return the lock's handle.
+
+        Raises `FolderServed`, with the number of the process that has it.
+        """
+        handle = os.open(self._serving, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
+            os.close(handle)
+            message = f"{self.root} is served already, by process {pid or 'unknown'}; stop that one first"
+            raise FolderServed(message) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        return handle
+
+    def unlock(self, handle: int) -> None:
+        """Let another supervisor have the folder."""
+        os.ftruncate(handle, 0)
+        os.close(handle)
 
     def venue_key(self) -> KeyPair:
         """Return the venue's own key pair."""
@@ -71,12 +110,24 @@ class Folder:
         """Return where a member's profile lies, once the venue has run."""
         return self.keys / f"{member.lower()}.toml"
 
-    def write_profiles(self, endpoints: PublicEndpoints) -> None:
-        """Write the profiles of the members whose keys lie here: where the venue listens now."""
+    def write_profiles(self, endpoints: PublicEndpoints, operators: str) -> None:
+        """Write the profiles of the members whose keys lie here: where the venue listens now.
+
+        An operator's orders go to the endpoint of `operators`. A profile that is there keeps its keys: they
+        may have been rotated; one that cannot be read is let be.
+        """
         server_key = self.venue_key().public_key
+        theirs = replace(endpoints, orders=operators)
+        acts = (signed.act for signed in self.founding_acts())
+        names = {act.member for act in acts if isinstance(act, Admit) and act.role == "operator"}
         for pair in msgspec.json.decode(self._pairs.read_bytes(), type=list[KeyPair]):
-            profile = Profile(pair.member, pair.public_key, pair.secret_key, server_key, endpoints)
-            write_profile(self.profile(pair.member), profile)
+            listens = theirs if pair.member in names else endpoints
+            profile = Profile(pair.member, pair.public_key, pair.secret_key, server_key, listens)
+            path = self.profile(pair.member)
+            with contextlib.suppress(ProfileError):
+                if path.exists():
+                    profile = replace(load_profile(path), server_key=server_key, endpoints=listens)
+                write_profile(path, profile)
 
     def write_watermark(self, follower: str, sequence: int) -> None:
         """Note how far a follower has come, so that a journal that ends before it is refused."""
@@ -89,9 +140,16 @@ class Folder:
 
     def passed(self) -> int:
         """Return the highest sequence that any follower has noted."""
+        return max(self._noted(), default=0)
+
+    def passed_by_all(self) -> int:
+        """Return the sequence that every follower has come to, 0 if none has noted any."""
+        return min(self._noted(), default=0)
+
+    def _noted(self) -> list[int]:
+        """Return what the followers have noted; a note that a crash has cut is none."""
         notes = [path.read_bytes() for path in self.watermarks.glob("*")]
-        whole = [note for note in notes if len(note) == _WATERMARK.size]
-        return max((_WATERMARK.unpack(note)[0] for note in whole), default=0)
+        return [_WATERMARK.unpack(note)[0] for note in notes if len(note) == _WATERMARK.size]
 
 
 def write_aside(path: Path, data: bytes, mode: int = 0o644) -> None:

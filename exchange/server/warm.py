@@ -11,6 +11,7 @@ from exchange.engine import Engine
 from exchange.protocol.arrays import COMMAND, REPORT
 from exchange.reports import open_orders, write_reports
 from exchange.state import Core, Output
+from exchange.throttle import Throttle
 from feeds.publisher import Publisher
 from matching.auction import clearing
 from matching.batch import match
@@ -54,9 +55,10 @@ def venue_steps() -> Iterator[Step]:
     yield "matching and settlement", lambda: engine.apply(commands)
     output = Output(np.zeros(1, EVENT), np.zeros(1, EFFECT))
     yield "time before acts", lambda: begin_act(core, commands, 0, output)
-    yield "phases and auctions", lambda: end_act(core, commands, 0, 1, np.zeros(0, FORM), output, 0)
+    yield "phases and auctions", lambda: end_act(core, commands, 0, 1, np.zeros(0, FORM), 0, output, 0)
     yield "auction prices", lambda: clearing(book, 0)
     yield "early refusals", lambda: engine.faults(commands)
+    yield "throttle", lambda: touch_throttle(core, commands)
     yield "state hash", engine.state_hash
     yield (
         "execution reports",
@@ -70,6 +72,13 @@ def venue_steps() -> Iterator[Step]:
     yield "acts of money", lambda: touch_programmes(core)
     yield "depth", lambda: walk_depth(book, 0, np.zeros((0, 3), np.int64))
     yield "feed", lambda: touch_levels(book)
+
+
+def touch_throttle(core: Core, commands: np.ndarray) -> None:
+    """Charge a command that nobody sent."""
+    throttle = Throttle(1, 1)
+    throttle.charge(core, commands, 0, np.zeros(1, np.uint8), np.zeros(1, np.int64))
+    throttle.wait_ms(0, 0)
 
 
 def touch_programmes(core: Core) -> None:
