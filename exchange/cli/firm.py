@@ -7,7 +7,7 @@ from typing import Unpack
 
 import click
 
-from exchange.cli.base import bourse, connected, print_json, print_table, with_json, with_profile
+from exchange.cli.base import bourse, connected, count, print_json, print_table, with_json, with_profile
 from exchange.client.answers import Order
 from exchange.client.money import yuan
 from exchange.client.tickets import Wishes
@@ -61,7 +61,14 @@ def order_facts(order: Order) -> dict[str, object]:
         "filled": order.filled,
         "leaves": order.leaves,
         "state": order.state.name.lower(),
+        "gross": order.gross,
+        "fees": order.fees,
         "subsidy": order.subsidy,
+        "reserved": order.reserved,
+        "programme": order.programme,
+        "time_in_force": order.time_in_force.name.lower(),
+        "reason": order.reason,
+        "known": order.known,
         "sequence": order.sequence,
     }
 
@@ -80,7 +87,7 @@ def show_orders(state: str, orders: Sequence[Order], *, as_json: bool) -> None:
     if as_json:
         print_json({"orders": [order_facts(order) for order in orders]})
     else:
-        print_table(f"{len(orders)} {state} orders", ORDER_COLUMNS, map(order_row, orders))
+        print_table(count(orders, f"{state} order"), ORDER_COLUMNS, map(order_row, orders))
 
 
 @bourse.command(epilog="Example: bourse instruments --kind model --match qwen")
@@ -115,7 +122,7 @@ def instruments(profile: str, kind: str | None, text: str, *, as_json: bool) -> 
         )
         return
     print_table(
-        f"{len(listed)} instruments (yuan a lot)",
+        f"{count(listed, 'instrument')} (yuan a lot)",
         ("symbol", "kind", "provider", "tick", "list price", "domestic"),
         [
             (
@@ -280,7 +287,7 @@ def fills(since: int, limit: int, profile: str, *, as_json: bool) -> None:
         print_json({"fills": rows})
         return
     print_table(
-        f"{len(rows)} fills (yuan)",
+        f"{count(rows, 'fill')} (yuan)",
         ("sequence", "trade", "order", "instrument", "side", "price", "quantity", "fee", "subsidy"),
         [
             (

@@ -10,6 +10,7 @@ import msgspec
 from exchange.cli.base import (
     bourse,
     connected,
+    count,
     grouped,
     print_done,
     print_json,
@@ -224,7 +225,7 @@ def redemptions(profile: str, *, as_json: bool) -> None:
         print_json({"redemptions": [msgspec.structs.asdict(one) for one in open_ones]})
         return
     print_table(
-        f"{len(open_ones)} open redemptions",
+        f"{count(open_ones, 'open redemption')}, times UTC+8",
         ("redemption", "member", "instrument", "lots", "state", "reference", "asked", "accept until"),
         map(redemption_row, open_ones),
     )

@@ -16,6 +16,7 @@ from exchange.cli.base import (
     bourse,
     connected,
     fail,
+    print_done,
     print_json,
     print_table,
     with_json,
@@ -54,7 +55,10 @@ def read_file(_context: click.Context, _parameter: click.Parameter, file: Path |
 @click.option("--reference", metavar="YUAN", help="The reference price from now on.")
 @with_why
 @with_profile("operator")
-def phase(instrument: str, phase: PhaseName, reference: str | None, why: str, profile: str) -> None:
+@with_json
+def phase(
+    instrument: str, phase: PhaseName, reference: str | None, why: str, profile: str, *, as_json: bool
+) -> None:
     """Set the phase of INSTRUMENT, or of `all` that may take it now.
 
     The calendar takes over again with the next call that opens, or at the close.
@@ -64,28 +68,30 @@ def phase(instrument: str, phase: PhaseName, reference: str | None, why: str, pr
     price = 0 if reference is None else hao_of(reference, "reference")
     with connected(profile) as exchange:
         sequence = exchange.act(SetPhase(symbol_of(exchange, instrument), phase, price), why)
-    click.echo(f"{instrument}: {phase} under sequence {sequence}")
+    print_done(f"{instrument}: {phase}", sequence, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse halt QWEN3-MAX --why 'the provider is down'")
 @click.argument("instrument")
 @with_why
 @with_profile("operator")
-def halt(instrument: str, why: str, profile: str) -> None:
+@with_json
+def halt(instrument: str, why: str, profile: str, *, as_json: bool) -> None:
     """Halt INSTRUMENT, or `all` that are not closed: orders may be taken back, nothing else.
 
     The calendar ends a halt with the next call that opens; one that is to last is a state, `suspended`.
     """
     with connected(profile) as exchange:
         sequence = exchange.act(SetPhase(symbol_of(exchange, instrument), "halted"), why)
-    click.echo(f"{instrument}: halted under sequence {sequence}")
+    print_done(f"{instrument}: halted", sequence, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse resume QWEN3-MAX --why 'the provider is back'")
 @click.argument("instrument")
 @with_why
 @with_profile("operator")
-def resume(instrument: str, why: str, profile: str) -> None:
+@with_json
+def resume(instrument: str, why: str, profile: str, *, as_json: bool) -> None:
     """Let INSTRUMENT, or `all`, go on after a halt: with trading, or with a call where it trades in calls.
 
     Where the calendar has no trading now, nothing is resumed: `bourse phase` overrides it.
@@ -100,10 +106,15 @@ def resume(instrument: str, why: str, profile: str) -> None:
             halted = [one for one in halted if days.phase_at(time_ns(), one.listing.mode) == "continuous"]
         if not halted:
             fail(f"{instrument}: by the calendar nothing trades now; wait, or override it: `bourse phase`", 2)
+        resumed = []
         for one in halted:
             to: PhaseName = "pre_open" if one.listing.mode == "call" else "continuous"
             sequence = exchange.act(SetPhase(one.symbol, to), why)
-            click.echo(f"{one.symbol}: {to} under sequence {sequence}")
+            resumed.append({"instrument": one.symbol, "phase": to, "sequence": sequence})
+            if not as_json:
+                print_done(f"{one.symbol}: {to}", sequence, as_json=False)
+    if as_json:
+        print_json({"resumed": resumed})
 
 
 @bourse.command(epilog="Example: bourse state QWEN3-MAX suspended --why 'its filing is examined'")
@@ -111,11 +122,12 @@ def resume(instrument: str, why: str, profile: str) -> None:
 @click.argument("state", type=click.Choice(get_args(State)))
 @with_why
 @with_profile("operator")
-def state(instrument: str, state: State, why: str, profile: str) -> None:
+@with_json
+def state(instrument: str, state: State, why: str, profile: str, *, as_json: bool) -> None:
     """Set the listing state of INSTRUMENT; its phase follows, and a retired one's orders are cancelled."""
     with connected(profile) as exchange:
         sequence = exchange.act(SetState(exchange.instruments[instrument].symbol, state), why)
-    click.echo(f"{instrument}: {state} under sequence {sequence}")
+    print_done(f"{instrument}: {state}", sequence, as_json=as_json)
 
 
 @bourse.command(
@@ -127,11 +139,14 @@ def state(instrument: str, state: State, why: str, profile: str) -> None:
 @click.option("--dynamic", type=PER_MILLE, required=True, help="Bounds trades about the last price.")
 @with_why
 @with_profile("operator")
-def collars(kind: Kind, market: int, static: int, dynamic: int, why: str, profile: str) -> None:
+@with_json
+def collars(
+    kind: Kind, market: int, static: int, dynamic: int, why: str, profile: str, *, as_json: bool
+) -> None:
     """Set the collars of all instruments of KIND, per mille; 0: none."""
     with connected(profile) as exchange:
         sequence = exchange.act(SetCollars(kind, market, static, dynamic), why)
-    click.echo(f"{kind}: collars set under sequence {sequence}")
+    print_done(f"{kind}: collars set", sequence, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse calendar trading-days.toml --why 'the holidays of 2027'")
@@ -142,7 +157,8 @@ def collars(kind: Kind, market: int, static: int, dynamic: int, why: str, profil
 def calendar(file: Calendar | None, why: str, profile: str, *, as_json: bool) -> None:
     """Set the trading calendar of FILE; without one, show the next steps of the venue's.
 
-    The file is written as `exchange/catalogue/calendar.toml` is.
+    The file is written as `exchange/catalogue/calendar.toml` is. It holds from now on: where it has no
+    trading now, the venue closes at once.
     """
     if file is not None and not why:
         raise click.UsageError("a new calendar needs a reason; give --why")
@@ -151,7 +167,9 @@ def calendar(file: Calendar | None, why: str, profile: str, *, as_json: bool) ->
             show_calendar(exchange, as_json=as_json)
         else:
             sequence = exchange.act(SetCalendar(file), why)
-            click.echo(f"calendar set under sequence {sequence}")
+            print_done("calendar set", sequence, as_json=as_json)
+            if not as_json:
+                show_calendar(exchange, as_json=False)
 
 
 def symbol_of(exchange: Client, instrument: str) -> str:

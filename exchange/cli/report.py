@@ -120,7 +120,7 @@ def _print(made: Report) -> None:
         if not rows.num_rows:
             click.echo(f"{title}: nothing")
             continue
-        unit = "; money in yuan" if section.money else ""
+        unit = "; days and hours UTC+8" + ("; money in yuan" if section.money else "")
         cells = [column_texts(section, column, rows[column].to_pylist()) for column in columns]
         print_table(f"{title}{unit}", [heading(column) for column in columns], zip(*cells, strict=True))
 

@@ -13,6 +13,7 @@ from exchange.cli.base import (
     act_as,
     bourse,
     connected,
+    count,
     grouped,
     print_done,
     print_json,
@@ -26,6 +27,7 @@ from exchange.client.sync import SyncExchange as Client
 from exchange.protocol.acts import (
     Adjust,
     AdjustmentLine,
+    Admit,
     Approve,
     Bust,
     Deposit,
@@ -34,6 +36,7 @@ from exchange.protocol.acts import (
     FindRelated,
     GrantAward,
     Propose,
+    RegisterKey,
     Resolve,
     ReviseProgramme,
     TwoPersonsAct,
@@ -155,7 +158,7 @@ def proposals(profile: str, *, as_json: bool) -> None:
         print_json({"proposals": msgspec.to_builtins(standing)})
         return
     print_table(
-        f"{len(standing)} proposals",
+        count(standing, "proposal"),
         ("proposal", "who", "what", "why"),
         [(one.number, one.who, words_of(one.act), one.why) for one in standing],
     )
@@ -172,6 +175,10 @@ def words_of(act: TwoPersonsAct) -> str:
             return f"{programme} awards {member} {grouped(amount)} yuan"
         case ReviseProgramme(terms):
             return f"version {terms.version} of {terms.code}: budget {grouped(terms.budget)} yuan; see --json"
+        case Admit():
+            return f"admit {act.role} {act.member}"
+        case RegisterKey(member, public_key):
+            return f"let key {public_key} speak for {member}"
         case _:
             assert_never(act)
 
