@@ -22,13 +22,17 @@ from exchange import (
     market_decisions,
     memory,
     money_decisions,
+    settings_file,
     standing,
     usage_decisions,
 )
+from exchange.certify.playing import CASES
 from exchange.cli import bourse
+from exchange.client import errors
 from exchange.protocol import acts, messages
 from exchange.protocol.reasons import MEANINGS
 from exchange.protocol.records import COMMAND_FIELDS, REPORT_FIELDS, Field, Instruction, packer
+from exchange.server import metrics
 from matching import vocabulary
 from matching.permissions import FOLLOWS, TAKEN, Ask, forbidden
 from matching.vocabulary import Phase
@@ -70,9 +74,13 @@ def pages() -> dict[str, str]:
         "messages.md": messages_page(),
         "records.md": records_page(),
         "reject-reasons.md": reasons_page(),
+        "errors.md": errors_page(),
+        "certify.md": certify_page(),
         "tables.md": tables_page(),
         "terms.md": terms_page(),
         "limits.md": limits_page(),
+        "settings.md": settings_page(),
+        "metrics.md": metrics_page(),
         "phases.md": phases_page(),
         "stories.md": stories_page(),
     }
@@ -113,7 +121,14 @@ def _help(command: click.Command, path: str) -> str:
 
 def messages_page() -> str:
     """Return every message and act: fields, types, meaning."""
-    parts = [MADE, "# Messages\n", inspect.getdoc(messages) or "", ""]
+    parts = [
+        MADE,
+        "# Messages\n",
+        inspect.getdoc(messages) or "",
+        "",
+        f"This is protocol version {messages.PROTOCOL_VERSION}.",
+        "[Sessions](../manual/sessions.md) says who says what when.\n",
+    ]
     for title, union in (
         ("From a member", messages.Request),
         ("From the venue", messages.Answer),
@@ -179,6 +194,37 @@ def reasons_page() -> str:
     return "\n".join([MADE, "# Reject reasons\n", table(("code", "reason", "field", "remedy"), rows)])
 
 
+def errors_page() -> str:
+    """Return the tree of the client's exceptions, and of each its code and what it tells."""
+    parts = [
+        MADE,
+        "# Errors of the client\n",
+        "What the Python client raises. [For a firm](../firm.md) says what to do about each;",
+        "[reject reasons](reject-reasons.md) are the codes of `OrderRejected` and `RequestRefused`.\n",
+        f"```text\n{_tree(errors.__doc__ or '')}\n```\n",
+    ]
+    for name, kind in vars(errors).items():
+        if inspect.isclass(kind) and issubclass(kind, errors.ExchangeError):
+            bases = ", ".join(_coded(base.__name__) for base in kind.__bases__)
+            about = f"Code `{kind.code}`. Under {bases}.\n"
+            parts += [f"## `{name}`\n", inspect.getdoc(kind) or "", "", about]
+    return "\n".join(parts)
+
+
+def _tree(docstring: str) -> str:
+    """Return the indented part of a module's docstring."""
+    drawn = [line.removeprefix("    ") for line in docstring.splitlines() if line.startswith("    ")]
+    return "\n".join(drawn)
+
+
+def certify_page() -> str:
+    """Return every case of `bourse certify`, with the rule of sessions that it rests on."""
+    head = ("case", "group", "what is required", "the rule begins")
+    rows = ((_coded(one.name), one.group, one.required, one.rule.strip("| ")) for one in CASES)
+    about = "What `bourse certify` plays, by [the rules of sessions](../manual/sessions.md).\n"
+    return "\n".join([MADE, "# Cases of certification\n", about, table(head, rows)])
+
+
 def terms_page() -> str:
     """Return what a programme's terms are, field by field, and a file of them."""
     example = files("exchange.programmes").joinpath("hz-voucher.toml").read_text("utf-8")
@@ -211,6 +257,42 @@ def limits_page() -> str:
         if isinstance(getattr(module, name), int | float)
     ]
     return "\n".join([MADE, "# Limits and settings\n", table(("name", "value", "why"), rows)])
+
+
+def settings_page() -> str:
+    """Return every setting: what it is called, its default, what it may be, what it means."""
+    parts = [
+        MADE,
+        "# Settings\n",
+        "Said in `venue.toml` in the venue's folder, or by a variable of the environment, which goes before",
+        "the file; options of `bourse serve` go before both. All are read when the venue starts.",
+        "`bourse config` shows what holds, and where it comes from.\n",
+    ]
+    for section in settings_file.SECTIONS:
+        kind = type(getattr(config.Settings(), section))
+        rows = [
+            (
+                _coded(one.name),
+                _coded(settings_file.as_toml(settings_file.served(one))),
+                settings_file.bounds(one),
+                f"{one.meaning} `{one.variable}`",
+            )
+            for one in settings_file.SETTINGS.values()
+            if one.section == section
+        ]
+        parts += [f"## `[{section}]`\n", inspect.getdoc(kind) or "", ""]
+        parts.append(table(("setting", "default", "may be", "meaning, and variable"), rows))
+    return "\n".join(parts)
+
+
+def metrics_page() -> str:
+    """Return every metric that a venue's supervisor serves."""
+    rows = (
+        (f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help)
+        for one in metrics.METRICS
+    )
+    about = inspect.getdoc(metrics) or ""
+    return "\n".join([MADE, "# Metrics\n", about, "", table(("metric", "kind", "labels", "meaning"), rows)])
 
 
 def constants(path: str) -> list[tuple[str, str, str]]:

@@ -9,30 +9,11 @@ from pathlib import Path
 import pytest
 
 from exchange.cli import bourse
-from exchange.config import Endpoints
-from exchange.server.folder import Folder
-from exchange.server.standard import found_standard
-from exchange.server.supervisor import Supervisor
-from exchange.server.warm import warm_up
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 TEXT = README.read_text("utf-8")
 LINKED = set(re.findall(r"\]\(([\w./-]+)\)", TEXT))
 EXAMPLES = dict(re.findall(r"<!-- tested: (\w+) -->\n```python\n(.*?)```", TEXT, re.DOTALL))
-
-
-@pytest.fixture(scope="module")
-def venue(tmp_path_factory):
-    """Yield the folder of a running standard venue."""
-    warm_up()
-    folder = Folder(tmp_path_factory.mktemp("readme") / "venue")
-    found_standard(folder)
-    supervisor = Supervisor(folder, Endpoints(), print)
-    try:
-        supervisor.start()
-        yield folder.root
-    finally:
-        supervisor.stop()
 
 
 @pytest.mark.parametrize("name", ["firm", "analyst"])

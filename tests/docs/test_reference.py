@@ -1,12 +1,16 @@
-"""The page of the phases says what the tables of phases say, of the book's and of the venue's."""
+"""The pages made from the code say what the code says: of phases, errors, messages, cases."""
 
 from __future__ import annotations
 
 import re
 
-from exchange.reference import phases_page
+from exchange.certify.playing import CASES
+from exchange.client import errors
+from exchange.protocol.messages import PROTOCOL_VERSION
+from exchange.reference import errors_page, messages_page, pages, phases_page
 from matching.permissions import FOLLOWS, TAKEN
 from matching.vocabulary import Phase
+from tests.docs.pages import ROOT
 
 
 def rows_under(title: str) -> dict[str, list[str]]:
@@ -39,3 +43,27 @@ def test_it_tells_the_phases_of_each_mode_and_state():
         "`halted`, `closed`",
         "`listed`, `cancel_only`",
     ]
+
+
+def test_it_draws_every_error_and_tells_its_code():
+    page = errors_page()
+    drawn = page.split("```text")[1].split("```")[0]
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, errors.ExchangeError):
+            assert re.search(rf"\b{name}\b", drawn), name
+            assert f"Code `{kind.code}`" in page
+
+
+def test_it_names_the_version_of_the_protocol():
+    assert f"protocol version {PROTOCOL_VERSION}." in messages_page()
+
+
+def test_each_case_of_certification_rests_on_a_row_of_the_rules_of_sessions():
+    rules = ROOT.joinpath("docs", "manual", "sessions.md").read_text("utf-8").splitlines()
+    lost = [one.name for one in CASES if not any(line.startswith(one.rule) for line in rules)]
+    assert lost == []
+
+
+def test_every_page_of_the_folder_is_made():
+    kept = {page.name for page in ROOT.joinpath("docs", "reference").glob("*.md")}
+    assert kept == set(pages())
