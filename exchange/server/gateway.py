@@ -18,7 +18,7 @@ import numpy as np
 from exchange.config import Settings
 from exchange.engine import Outcome
 from exchange.permissions import may_decide
-from exchange.protocol.acts import Act, Approve, RegisterKey, RevokeKey, SignedAct
+from exchange.protocol.acts import RevokeKey, SignedAct
 from exchange.protocol.arrays import COMMAND
 from exchange.protocol.messages import (
     COMMANDS,
@@ -45,7 +45,7 @@ from exchange.protocol.messages import (
 from exchange.protocol.reasons import refused
 from exchange.reports import Reporter, refusals
 from exchange.server.enquiries import Enquiries
-from exchange.server.logs import ThrottleLog
+from exchange.server.logs import ThrottleLog, note_act
 from exchange.server.reportlog import ReportLog, in_messages
 from exchange.server.sequencer import Sequencer
 from exchange.server.sessions import Session, SessionId, Sessions
@@ -259,6 +259,11 @@ class Gateway:
         self.end(session, RejectReason.NOT_AUTHENTICATED)
         return False
 
+    def _end_revoked(self) -> None:
+        """End every session whose key was revoked: nothing asks a session's next message for it."""
+        for session in self.sessions:
+            self._is_live(session)
+
     def _trade(self) -> None:
         """Refuse what is wrong as written, or too much; sequence the rest, and tell whom it concerns."""
         commands = commands_of(self.bodies)
@@ -370,11 +375,10 @@ class Gateway:
         outcome = self._sequencer.decide(SignedAct(who, request.why, request.act))
         self.tell(outcome)
         result = outcome.acts[-1]
-        if isinstance(request.act, RevokeKey | RegisterKey | Approve):
-            for one in self.sessions:
-                self._is_live(one)
+        if isinstance(request.act, RevokeKey):
+            self._end_revoked()
         if result.reason == RejectReason.NONE:
-            _note_act(who, request.act, result.answered)
+            note_act(who, request.act, result.answered)
             self._send(session, encode(Decided(request.request, result.answered)))
         else:
             self.refuse(session.id, result.reason, result.value, request.request, result.detail)
@@ -429,21 +433,9 @@ def commands_of(bodies: list[bytes]) -> np.ndarray:
 
     Where each message has one, as is common, they are taken out at once, not one by one.
     """
-    whole = bytearray().join(bodies)
-    if len(whole) != len(bodies) * ONE_COMMAND_BYTES:
+    if max(map(len, bodies)) > ONE_COMMAND_BYTES:
         return np.frombuffer(bytearray().join([body[1:] for body in bodies]), COMMAND)
+    rows = np.frombuffer(b"".join(bodies), np.uint8).reshape(-1, ONE_COMMAND_BYTES)
     commands = np.empty(len(bodies), COMMAND)
-    commands.view(np.uint8).reshape(-1, COMMAND_BYTES)[:] = np.frombuffer(whole, np.uint8).reshape(
-        -1, ONE_COMMAND_BYTES
-    )[:, 1:]
+    commands.view(np.uint8).reshape(-1, COMMAND_BYTES)[:] = rows[:, 1:]
     return commands
-
-
-def _note_act(who: str, act: Act, sequence: int) -> None:
-    """Have the log say which keys were changed, by whom; the journal has these acts and all others."""
-    match act:
-        case RegisterKey() | RevokeKey():
-            told = {"who": who, "act": type(act).__name__, "key": act.public_key, "sequence": sequence}
-            _log.info("key changed", extra=told)
-        case Approve():
-            _log.info("approved", extra={"who": who, "proposal": act.proposal, "sequence": sequence})

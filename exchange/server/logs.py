@@ -20,6 +20,7 @@ from types import TracebackType
 import msgspec
 
 from exchange.config import LogSettings
+from exchange.protocol.acts import Act, Approve, RegisterKey, RevokeKey
 
 ROOT = "bourse"
 """The logger below which all of the venue's loggers stand."""
@@ -128,3 +129,14 @@ class ThrottleLog:
         for member in over:
             count, _ = self._refused.pop(member)
             self._logger.warning("throttling ended", extra={"member": member, "refused": count})
+
+
+def note_act(who: str, act: Act, sequence: int) -> None:
+    """Have the log say which keys were changed, by whom; the journal has these acts and all others."""
+    log = logging.getLogger(f"{ROOT}.sessions")
+    match act:
+        case RegisterKey() | RevokeKey():
+            told = {"who": who, "act": type(act).__name__, "key": act.public_key, "sequence": sequence}
+            log.info("key changed", extra=told)
+        case Approve():
+            log.info("approved", extra={"who": who, "proposal": act.proposal, "sequence": sequence})
