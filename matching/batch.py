@@ -21,10 +21,11 @@ from matching.changing import cancel, end_day, expire_until_now, mass_cancel, re
 from matching.entering import enter
 from matching.ids import note_ids
 from matching.kernel import kernel, wide
-from matching.layout import CHILDREN, COMMAND, EVENT, Book, Row, copy_of, empty_heads, grown
+from matching.layout import CHILDREN, COMMAND, EVENT, TAPE, Book, Row, copy_of, empty_heads, grown
 from matching.levels import NODES_PER_ORDER_MAX
 from matching.phases import set_phase
 from matching.refusing import entry_fault, fault_of
+from matching.tape import blank_tape, taken
 from matching.tell import refuse, refuse_in_phase
 from matching.vocabulary import DECREMENTS_MAX, SLICES_MAX, CommandKind, RejectReason
 
@@ -202,6 +203,16 @@ def match(book: Book, commands: np.ndarray) -> tuple[Book, np.ndarray]:
 
     The book's arrays are changed in place; pools that grow are new arrays, so use the book returned.
     """
+    book, events, _ = _match(book, commands, is_taped=False)
+    return book, events
+
+
+def match_on_tape(book: Book, commands: np.ndarray) -> tuple[Book, np.ndarray, np.ndarray]:
+    """Do what `match` does; return also what was done to the queues (dtype `TAPE`), in its order."""
+    return _match(book, commands, is_taped=True)
+
+
+def _match(book: Book, commands: np.ndarray, *, is_taped: bool) -> tuple[Book, np.ndarray, np.ndarray]:
     is_array = isinstance(commands, np.ndarray)
     if not is_array or commands.dtype != COMMAND or commands.ndim != 1:
         told = f"dtype {commands.dtype}, {commands.ndim} dimensions" if is_array else type(commands).__name__
@@ -211,17 +222,21 @@ def match(book: Book, commands: np.ndarray) -> tuple[Book, np.ndarray]:
         message = "book: it has grown since; go on with the book that match returned with its last events"
         raise ValueError(message)
     commands = np.require(commands, requirements=("C", "A", "W"))  # one layout, one compiled kernel
-    parts = []
+    parts = [np.zeros(0, EVENT)]
+    changes = [np.zeros(0, TAPE)]
     start = 0
     is_stuck = False
     while start < len(commands):
         # The kernels write every field of an event: nothing is gained by zeros.
         room = room_for_events(book) if is_stuck else room_for_command(book)
         events = np.empty(room + 2 * min(len(commands) - start, EVENTS_AT_FIRST), EVENT)
+        if is_taped:
+            book = book._replace(tape=blank_tape(len(events)))
         stop, written = run(book, commands, start, events)
         parts.append(events[:written])
+        changes.append(taken(book.tape))
         is_stuck = stop == start
         start = stop
         if start < len(commands):
             book = with_room(book)
-    return book, np.concatenate(parts) if parts else np.zeros(0, EVENT)
+    return book._replace(tape=blank_tape(0)), np.concatenate(parts), np.concatenate(changes)

@@ -14,6 +14,7 @@ from matching.queues import leave
 from matching.refusing import is_notional_too_large, phase_refusal, price_fault, would_trade
 from matching.rows import event_at, extra_at, half_at, level_at, market_at, order_at
 from matching.stops import await_price, elect, is_reached
+from matching.tape import record
 from matching.tell import depart, price_of, refuse, refuse_in_phase, take_out, tell, withdraw
 from matching.view import next_level
 from matching.vocabulary import (
@@ -24,6 +25,7 @@ from matching.vocabulary import (
     SLICES_OPEN_MAX,
     EventKind,
     Phase,
+    QueueChange,
     RejectReason,
     Side,
     TimeInForce,
@@ -91,6 +93,8 @@ def take_off(book: Book, slot: int, lots: int) -> None:
         lots -= unseen
     order.leaves -= lots
     level_at(book, order.level).quantity -= lots
+    if len(book.tape) != 0 and lots != 0:
+        record(book, slot, order.leaves, QueueChange.TAKEN_OFF)
 
 
 @kernel

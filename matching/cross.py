@@ -10,9 +10,10 @@ from matching.layout import HALVES, PARKED, SUBSIDISED, Book
 from matching.queues import join, leave
 from matching.rows import event_at, extra_at, half_at, level_at, market_at, order_at
 from matching.stops import note_price
+from matching.tape import record
 from matching.tell import depart, end, take_out, tell
 from matching.view import next_level
-from matching.vocabulary import NO_SLOT, EventKind, RejectReason, SelfTrade, Side
+from matching.vocabulary import NO_SLOT, EventKind, QueueChange, RejectReason, SelfTrade, Side
 
 _TRADE = int(SelfTrade.NONE)
 _CANCEL_TAKER = int(SelfTrade.CANCEL_TAKER)
@@ -59,14 +60,16 @@ def trade(book: Book, taker: int, level: int, events: np.ndarray, at: int) -> in
     event.maker_order = other.id
     event.maker_slot = maker
     event.maker_leaves = open_lots(book, maker) - quantity
-    take_shown(book, maker, quantity)
+    take_shown(book, maker, quantity, QueueChange.FILLED)
     return at + 1
 
 
 @kernel
-def take_shown(book: Book, slot: int, lots: int) -> None:
+def take_shown(book: Book, slot: int, lots: int, change: int) -> None:
     """Take lots off what an order shows; the next slice stands last, and an order without one ends."""
     order = order_at(book, slot)
+    if len(book.tape) != 0:
+        record(book, slot, order.leaves - lots, change)
     if lots < order.leaves:
         order.leaves -= lots
         level_at(book, order.level).quantity -= lots
@@ -120,7 +123,7 @@ def keep_apart(
         lots = min(one.leaves, order_at(book, maker).leaves)
         maker_leaves = open_lots(book, maker) - lots
         decrement(book, maker, level_at(book, level).price, lots, maker_leaves, events, at)
-        take_shown(book, maker, lots)
+        take_shown(book, maker, lots, QueueChange.TAKEN_OFF)
         one.leaves -= lots
         decrement(book, taker, price, lots, one.leaves, events, at + 1)
         return at + 2, _NONE

@@ -34,6 +34,7 @@ _OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "_nrt": False,
     "forceinline": True,
+    "nogil": True,
 }
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -75,7 +76,8 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 
     Kernels allocate nothing and own nothing, so they are compiled without reference counts
     (`_nrt=False`), and into their callers: on a stream of new orders and cancels, 507 ns a command
-    became 70 without the counts, and 39 when inlined as well.
+    became 70 without the counts, and 39 when inlined as well. They let go of the interpreter
+    (`nogil`): whoever replays reads ahead meanwhile.
     """
     return _compiled(function, _OPTIONS)
 

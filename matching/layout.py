@@ -248,12 +248,31 @@ how often a collar has interrupted trading, and how many instruments are in a ca
 queue of the stops that are elected and have not entered the book yet; and, inside a batch, the row that
 is being done, for its events to tell, and the pairs that it has decremented."""
 
+TAPE = np.dtype(
+    [
+        ("order", "<i8"),
+        ("price", "<i8"),
+        ("quantity", "<i8"),
+        ("instrument", "<i4"),
+        ("command", "<i4"),
+        ("side", "u1"),
+        ("change", "u1"),
+        ("unused", "u1", (6,)),
+    ]
+)
+"""What was done to a queue, for market data: `change` is a `QueueChange`, `quantity` the lots that the order
+shows from then on, 0 when it has left; `command` is the row of the batch. The first row of a tape is its
+own: its `order` counts the rows behind it. A tape without a row records nothing."""
+
 NEVER = 2**63 - 1
 """The time of the next expiry where no order expires."""
 
 
 class Book(NamedTuple):
-    """The open orders of all instruments. `halves` has `HALVES` rows an instrument."""
+    """The open orders of all instruments. `halves` has `HALVES` rows an instrument.
+
+    `tape` is no part of its state: it has no row, unless somebody asks for what is done to the queues.
+    """
 
     orders: np.ndarray
     extras: np.ndarray
@@ -265,6 +284,7 @@ class Book(NamedTuple):
     expiries: np.ndarray
     heads: np.ndarray
     counts: np.ndarray
+    tape: np.ndarray
 
 
 _LINE = 64
@@ -334,6 +354,7 @@ def empty_book(instruments: int = 0, tick: int = 1) -> Book:
         expiries=zeros(_EXTRAS_AT_FIRST, EXPIRY),
         heads=empty_heads(2 * _ORDERS_AT_FIRST),
         counts=counts,
+        tape=zeros(0, TAPE),
     )
 
 
@@ -346,7 +367,8 @@ def grown(rows: np.ndarray, needed: int, used: int | None = None) -> np.ndarray:
         return rows
     more = zeros(max(needed, 2 * len(rows)), rows.dtype)
     kept = len(rows) if used is None else used
-    more[:kept] = rows[:kept]
+    bytes_kept = kept * rows.dtype.itemsize
+    more.view(np.uint8)[:bytes_kept] = np.ascontiguousarray(rows).view(np.uint8)[:bytes_kept]
     return more
 
 

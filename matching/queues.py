@@ -7,7 +7,8 @@ from matching.kernel import kernel, wide
 from matching.layout import Book
 from matching.levels import drop_level, level_for
 from matching.rows import half_at, level_at, order_at
-from matching.vocabulary import NO_SLOT
+from matching.tape import record
+from matching.vocabulary import NO_SLOT, QueueChange
 
 
 @kernel
@@ -48,6 +49,8 @@ def join(book: Book, slot: int, half_index: int, key: int, price: int) -> None:
     here.orders += 1
     here.quantity += order.leaves
     half_at(book, half_index).orders += 1
+    if len(book.tape) != 0:
+        record(book, slot, order.leaves, QueueChange.PLACED)
 
 
 @kernel
@@ -56,6 +59,8 @@ def leave(book: Book, slot: int) -> None:
     order = order_at(book, slot)
     level = order.level
     here = level_at(book, level)
+    if len(book.tape) != 0 and order.leaves > 0:
+        record(book, slot, 0, QueueChange.TAKEN_OFF)
     ahead = order.ahead
     behind = order.behind
     book.orders[ahead].behind = behind

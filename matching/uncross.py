@@ -20,6 +20,7 @@ from matching.layout import HALVES, PARKED, WAITING, Book
 from matching.levels import key_of
 from matching.rows import event_at, extra_at, half_at, level_at, market_at, order_at
 from matching.stops import note_price
+from matching.tape import record
 from matching.tell import depart, end, price_of, take_out, tell
 from matching.view import next_level
 from matching.vocabulary import (
@@ -29,6 +30,7 @@ from matching.vocabulary import (
     ROUNDS_MAX,
     EventKind,
     Phase,
+    QueueChange,
     RejectReason,
     SelfTrade,
     Side,
@@ -354,6 +356,8 @@ def give(book: Book, slot: int, lots: int, leaves: int) -> None:
     shown = min(lots, order.leaves)
     order.leaves -= shown
     level_at(book, order.level).quantity -= shown
+    if len(book.tape) != 0 and shown != 0:
+        record(book, slot, order.leaves, QueueChange.FILLED)
     if leaves == 0:
         depart(book, slot)
         end(book, slot)

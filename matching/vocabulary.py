@@ -121,6 +121,18 @@ class EventKind(IntEnum):
     """A member's mass cancel is done; its `quantity` is how many orders it cancelled. The venue's only."""
 
 
+class QueueChange(IntEnum):
+    """What is done to an order that rests in the book, as order-by-order market data tells it.
+
+    PLACED: it stands last in the queue at its price, wherever it stood before. FILLED and TAKEN_OFF: it
+    keeps its place with fewer lots shown, or leaves it with none; FILLED by a trade, TAKEN_OFF otherwise.
+    """
+
+    PLACED = 0
+    FILLED = 1
+    TAKEN_OFF = 2
+
+
 class OrderState(IntEnum):
     """Where an order stands, as its member is told."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ BATCH_ROWS = 32_768
 
 BLOCK_BYTES = 2**21
 """Bytes of a CSV file that are matched in one call, about as many rows; no row may be longer."""
+
+NO_PARQUET = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What Arrow raises of a file that is no Parquet, or whose text is no UTF-8."""
 
 NAMELESS = ""
 """The instrument of new orders that name none, and the member of those without a member."""
@@ -149,7 +154,8 @@ def _csv_batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     with _open_csv(path, columns, invalid) as reader:
         while True:
             try:
-                batch = reader.read_next_batch()
+                with no_word_of_torn_rows():
+                    batch = reader.read_next_batch()
             except StopIteration:
                 return
             except pa.ArrowInvalid as error:
@@ -164,21 +170,42 @@ def _open_csv(path: Path, columns: Sequence[str], invalid: list[Any]) -> Any:  #
         invalid.append(row)
         return "error"
 
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(COLUMNS, pa.string()),
+        include_columns=list(columns),
+        null_values=[""],
+        strings_can_be_null=True,
+    )
     try:
-        return pyarrow.csv.open_csv(
-            path,
-            # Only a single thread numbers the rows, and the number is what helps to mend the file.
-            read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-            parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=note),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(COLUMNS, pa.string()),
-                include_columns=list(columns),
-                null_values=[""],
-                strings_can_be_null=True,
-            ),
-        )
+        with no_word_of_torn_rows():
+            return pyarrow.csv.open_csv(
+                path,
+                # Only a single thread numbers the rows, and the number is what helps to mend the file.
+                read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
+                parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=note),
+                convert_options=convert,
+            )
     except pa.ArrowInvalid as error:
         raise _unreadable_csv(path, error, invalid) from error
+
+
+@contextmanager
+def no_word_of_torn_rows() -> Iterator[None]:
+    """Let Arrow read a CSV without a traceback on standard error of a torn row that is not UTF-8.
+
+    Such a row cannot be shown to its `invalid_row_handler`; the reading ends with an error all the same.
+    """
+    before = sys.unraisablehook
+
+    def passing_over(told: sys.UnraisableHookArgs) -> None:
+        if not isinstance(told.exc_value, UnicodeDecodeError):
+            before(told)
+
+    sys.unraisablehook = passing_over
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _unreadable_csv(path: Path, error: Exception, invalid: list[Any]) -> BadTable:
@@ -197,7 +224,7 @@ def _parquet_batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
                 yield pa.RecordBatch.from_arrays(
                     [_with_blanks(column) for column in batch.columns], names=batch.schema.names
                 )
-        except (pa.ArrowInvalid, OSError) as error:
+        except NO_PARQUET as error:
             raise BadTable(f"{path.name}: cannot be read as Parquet: {error}") from error
 
 
@@ -210,11 +237,12 @@ def _with_blanks(column: Any) -> Any:  # noqa: ANN401  an array of Arrow's
         column = column.cast(pa.string())
     if not types.is_string(column.type):
         return column
+    column.validate(full=True)  # Parquet's text may be any bytes
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 def _open_parquet(path: Path) -> Any:  # noqa: ANN401  Arrow's
     try:
         return pyarrow.parquet.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except NO_PARQUET as error:
         raise BadTable(f"{path.name}: cannot be read as Parquet: {error}") from error

@@ -124,11 +124,17 @@ def _known(values: np.ndarray, blank: int) -> Any:  # noqa: ANN401  an array of 
 @contextmanager
 def table_writer(path: Path, schema: Any, instruments: Sequence[str]) -> Iterator[Any]:  # noqa: ANN401  Arrow's
     """Yield an Arrow writer of tables. The file is there when all went well, else as it was."""
+    with written_whole(path) as file, _writer(file, format_of(path), schema, instruments) as writer:
+        yield writer
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write: it is at `path` when all went well, else what was there before is."""
     aside = path.with_name(path.name + ".part")
     try:
         with aside.open("wb") as file:
-            with _writer(file, format_of(path), schema, instruments) as writer:
-                yield writer
+            yield file
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

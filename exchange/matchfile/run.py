@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from exchange.matchfile.broadcast import MarketData
 from exchange.matchfile.commands import CommandFile
-from exchange.matchfile.events import BOOK_TABLE, EVENT_TABLE, book_table, event_rows, table_writer
+from exchange.matchfile.events import (
+    BOOK_TABLE,
+    EVENT_TABLE,
+    book_table,
+    event_rows,
+    table_writer,
+    written_whole,
+)
+from feeds.recording import RecordingWriter
 from matching.batch import match
 from matching.layout import empty_book
 from matching.vocabulary import EventKind
 
 
 class Totals(NamedTuple):
-    """What a file came to: counts, lots traded, and seconds of the book apart from those of files."""
+    """What a file came to: counts, lots traded, and seconds of the book apart from those of files.
+
+    `feed_messages` are those of market data, where that is written.
+    """
 
     commands: int
     events: int
@@ -25,6 +37,7 @@ class Totals(NamedTuple):
     engine_seconds: float
     reading_seconds: float
     writing_seconds: float
+    feed_messages: int = 0
 
 
 class _Stopwatch:
@@ -45,8 +58,9 @@ def match_file(
     events_path: Path,
     book_path: Path | None = None,
     told: Callable[[int, int], None] | None = None,
+    feed_path: Path | None = None,
 ) -> Totals:
-    """Play a file of commands on an empty book; write its events, and what rests if that is wanted.
+    """Play a file of commands on an empty book; write its events, what rests and market data if wanted.
 
     Prices are on a tick of 1, nothing bounds them, and every instrument is continuous at first. `told`
     hears how many rows are done, of how many. Raises `BadTable` for a table that cannot be taken, and
@@ -58,20 +72,27 @@ def match_file(
         commands.survey()
     instruments = commands.instruments
     book = empty_book(len(instruments))
-    done = written = trades = quantity = 0
+    done = written = trades = quantity = feed_messages = 0
     with ExitStack() as files:
         events_out = files.enter_context(table_writer(events_path, EVENT_TABLE, instruments))
         book_out = (
             files.enter_context(table_writer(book_path, BOOK_TABLE, instruments)) if book_path else None
         )
+        feed = None
+        if feed_path is not None:
+            writer = files.enter_context(_recording(feed_path))
+            feed = MarketData(writer, instruments, book)
         batches = commands.batches()
         while True:
             with reading:
                 batch = next(batches, None)
             if batch is None:
                 break
-            with engine:
-                book, events = match(book, batch)
+            if feed is not None:
+                book, events = feed.match(book, batch, done, engine)
+            else:
+                with engine:
+                    book, events = match(book, batch)
             events_out.write_batch(event_rows(events, done, instruments))
             traded = events["quantity"][events["kind"] == EventKind.TRADED]
             done, written = done + len(batch), written + len(events)
@@ -80,6 +101,9 @@ def match_file(
                 told(done, commands.count)
         if book_out is not None:
             book_out.write_table(book_table(book, instruments))
+        if feed is not None:
+            feed.end(book)
+            feed_messages = feed.messages
     spent = time.perf_counter() - began
     return Totals(
         commands=done,
@@ -89,4 +113,12 @@ def match_file(
         engine_seconds=engine.seconds,
         reading_seconds=reading.seconds,
         writing_seconds=spent - engine.seconds - reading.seconds,
+        feed_messages=feed_messages,
     )
+
+
+@contextmanager
+def _recording(path: Path) -> Iterator[RecordingWriter]:
+    """Yield a writer of market data. The file is there when all went well, else as it was."""
+    with written_whole(path) as file:
+        yield RecordingWriter(file)

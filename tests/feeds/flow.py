@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from feeds.builder import BookBuilder, State
-from feeds.messages import Depth, IndicativePrice, Message, Refresh, read
-from feeds.publisher import Publisher
-from matching.batch import match
+from feeds.messages import LEVELS_REFRESH, Depth, Message, Orders, Picture, read
+from feeds.publisher import Batch, Publisher
+from feeds.records import IndicativePrice
+from matching.batch import match_on_tape
 from matching.flow import random_flow
-from matching.layout import COMMAND, EVENT, Book, empty_book
+from matching.layout import COMMAND, EVENT, TAPE, Book, empty_book
 from matching.permissions import CALLS
-from matching.view import depth_of
+from matching.view import depth_of, orders_of
 from matching.vocabulary import EVERY, CommandKind, EventKind, OrderType, Phase, Side, TimeInForce
 
 TICKS = (1, 1, 10, 500)
@@ -25,6 +26,8 @@ START = 1_790_000_000 * SECOND
 
 Levels = Sequence[tuple[int, int, int]]
 Truth = tuple[Levels, Levels]
+Queues = tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]
+"""Bids and asks order by order as (price, order, lots shown), best price first, first come first."""
 
 
 def order(
@@ -165,10 +168,15 @@ class Frame(NamedTuple):
     sequence: int
     time: int
     published: list[bytes]
+    tape: np.ndarray
 
 
 class Venue:
-    """An engine's replica and its publisher; `truths` is the book after every depth message."""
+    """An engine's replica and its publisher.
+
+    `truths` are the levels after every message of topic D, by run, instrument and number; `queues` are the
+    orders after every message of topic O.
+    """
 
     def __init__(self, instruments: int = len(TICKS), run: int = 1, tick: int | None = None) -> None:
         self.book = empty_book(instruments)
@@ -181,11 +189,13 @@ class Venue:
         self.trades = 0
         self.time = START
         self.truths: dict[tuple[int, int, int], Truth] = {}
+        self.queues: dict[tuple[int, int, int], Queues] = {}
         self._note_start()
 
     def _note_start(self) -> None:
         for instrument in self.instruments:
             self.truths[self.publisher.run, instrument, 0] = truth(self.book, instrument)
+            self.queues[self.publisher.run, instrument, 0] = queues_of(self.book, instrument)
 
     def restart(self, run: int) -> None:
         """Let a new publisher go on from here, as after a crash of its process."""
@@ -193,38 +203,70 @@ class Venue:
         self._note_start()
 
     def play(self, commands: np.ndarray, passes_ns: int = SECOND // 10) -> Frame:
-        self.book, events = match(self.book, commands)
-        sequences = self.sequence + 1 + events["command"].astype(np.int64)
+        self.book, events, tape = match_on_tape(self.book, commands)
         traded = events["kind"] == EventKind.TRADED
         trades = self.trades + np.cumsum(traded)
+        first = self.sequence + 1
         self.sequence += len(commands)
         self.trades += int(traded.sum())
         self.time += passes_ns
-        published = self.publisher.outgoing(events, sequences, trades, self.book, self.sequence, self.time)
+        batch = batch_of(events, tape, first, self.sequence, self.time, trades)
+        published = self.publisher.outgoing(batch, self.book)
         for message in map(read, published):
             if isinstance(message, Depth):
                 key = (message.run, message.instrument, message.number)
                 self.truths[key] = truth(self.book, message.instrument)
-        return Frame(events, self.sequence, self.time, published)
+            elif isinstance(message, Orders):
+                key = (message.run, message.instrument, message.number)
+                self.queues[key] = queues_of(self.book, message.instrument)
+        return Frame(events, self.sequence, self.time, published, tape)
 
     def heartbeat(self) -> Message:
         return read(self.publisher.heartbeat(self.time))
 
-    def refresh(self, instrument: int) -> Refresh:
-        message = read(self.publisher.refresh(instrument, self.book))
-        assert isinstance(message, Refresh)
+    def refresh(self, instrument: int, kind: bytes = LEVELS_REFRESH) -> Picture:
+        message = read(self.publisher.refresh(kind, instrument, self.book))
+        assert isinstance(message, Picture)
         return message
 
     def truth_of(self, builder: BookBuilder) -> Truth:
-        """Return the engine's book as of the last message that the builder has applied."""
+        """Return the engine's levels as of the last message of topic D that the builder has applied."""
         assert builder.run is not None
         return self.truths[builder.run, builder.instrument, builder.number]
+
+    def queues_of(self, builder: BookBuilder) -> Queues:
+        """Return the engine's orders as of the last message of topic O that the builder has applied."""
+        assert builder.run is not None
+        return self.queues[builder.run, builder.instrument, builder.number]
+
+
+def batch_of(
+    events: np.ndarray, tape: np.ndarray, first: int, last: int, time: int, trades: np.ndarray
+) -> Batch:
+    """Return a batch in which no programme pays for anything."""
+    paid, subsidised = np.zeros(len(events), np.int64), np.zeros(len(events), np.uint8)
+    return Batch(events, tape, first, last, time, trades, paid, subsidised)
+
+
+def quiet(last: int = 0, time: int = START) -> Batch:
+    """Return a batch up to a sequence in which nothing happened."""
+    column = np.zeros(0, np.int64)
+    return batch_of(np.zeros(0, EVENT), np.zeros(0, TAPE), last, last, time, column)
 
 
 def truth(book: Book, instrument: int) -> Truth:
     """Return bids and asks as the engine has them, best first."""
     bids, asks = (depth_of(book, instrument, side, 10_000).tolist() for side in Side)
     return [tuple(row) for row in bids], [tuple(row) for row in asks]
+
+
+def queues_of(book: Book, instrument: int) -> Queues:
+    """Return the resting orders as the engine has them."""
+    bids, asks = (
+        list(zip(rows["price"].tolist(), rows["id"].tolist(), rows["shown"].tolist(), strict=True))
+        for rows in (orders_of(book, instrument, side) for side in Side)
+    )
+    return bids, asks
 
 
 def market_of(book: Book, instrument: int) -> tuple[object, ...]:
@@ -246,7 +288,8 @@ def market_seen(builder: BookBuilder) -> tuple[object, ...]:
 
 def seen(builder: BookBuilder) -> Truth:
     """Return bids and asks as the reader has them, best first."""
-    return list(builder.bids), list(builder.asks)
+    bids, asks = ([(one[0], one[1], one[2]) for one in side] for side in (builder.bids, builder.asks))
+    return bids, asks
 
 
 def heal(venue: Venue, builders: Iterable[BookBuilder], now: int) -> None:
@@ -255,12 +298,8 @@ def heal(venue: Venue, builders: Iterable[BookBuilder], now: int) -> None:
         builder.take(venue.heartbeat(), now)
         if builder.wants_refresh(now):
             builder.asked(now)
-            builder.take(venue.refresh(builder.instrument), now)
+            builder.take(venue.refresh(builder.instrument, builder.wanted), now)
         if builder.wants_refresh(now):  # the first refresh only named the publisher's new run
             builder.asked(now)
-            builder.take(venue.refresh(builder.instrument), now)
+            builder.take(venue.refresh(builder.instrument, builder.wanted), now)
         assert builder.state == State.LIVE
-
-
-def no_events() -> np.ndarray:
-    return np.zeros(0, EVENT)

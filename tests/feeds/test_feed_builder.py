@@ -4,65 +4,41 @@ from __future__ import annotations
 
 import pytest
 
-from feeds import builder as builder_module
+from feeds import recovery
 from feeds.builder import ASK_AGAIN_NS, SILENCE_NS, BookBuilder, Books, Level, State
 from feeds.messages import (
     DEPTH,
+    FIXINGS,
     INDICATIVE,
+    LEVELS_REFRESH,
+    ORDERS_REFRESH,
     STATUS,
-    TRADES,
-    Depth,
+    TOPS,
+    Document,
     Heartbeat,
-    Indicative,
-    IndicativePrice,
-    LevelUpdate,
-    Refresh,
-    Status,
-    StatusChange,
-    TradePrint,
-    Trades,
 )
-from matching.vocabulary import Phase
-
-BUY, SELL = 0, 1
-OPEN = StatusChange(reference=50, sequence=0, time=0, phase=Phase.CONTINUOUS, cause=0)
-CALL = StatusChange(reference=50, sequence=100, time=9, phase=Phase.PRE_OPEN, cause=0)
-NO_PRICE = IndicativePrice(0, 0, 0, 0)
-A_PRICE = IndicativePrice(price=51, volume=4, surplus=1, side=SELL)
-
-
-def depth(number: int, *levels: tuple[int, int, int], run: int = 1) -> Depth:
-    updates = tuple(LevelUpdate(price, quantity, 1, side) for side, price, quantity in levels)
-    return Depth(0, run, number, 100 + number, 0, updates)
-
-
-def refresh(
-    number: int,
-    *levels: tuple[int, int, int],
-    run: int = 1,
-    trades: int = 0,
-    status: tuple[int, StatusChange] = (0, OPEN),
-    indicative: tuple[int, IndicativePrice] = (0, NO_PRICE),
-) -> Refresh:
-    updates = tuple(LevelUpdate(price, quantity, 1, side) for side, price, quantity in levels)
-    return Refresh(0, run, number, 100 + number, 0, trades, None, *status, *indicative, updates)
-
-
-def status(number: int, *changes: StatusChange, run: int = 1) -> Status:
-    return Status(0, run, number, 100, 0, changes)
-
-
-def indicative(number: int, told: IndicativePrice) -> Indicative:
-    return Indicative(0, 1, number, 100, 0, told)
-
-
-def trades(number: int, trade: int, run: int = 1) -> Trades:
-    return Trades(0, run, number, 100, 0, (TradePrint(trade, 100, 50, 1, BUY),))
-
-
-def heartbeat(depth_number: int, trades_number: int = 0, run: int = 1, sequence: int = 0) -> Heartbeat:
-    numbers = {(DEPTH, 0): depth_number, (TRADES, 0): trades_number, (DEPTH, 7): 99}
-    return Heartbeat(run, 1, sequence, 0, numbers)
+from feeds.records import Top, Totals
+from tests.feeds.crafted import (
+    A_PRICE,
+    A_TOP,
+    BUY,
+    CALL,
+    NO_PRICE,
+    OPEN,
+    SELL,
+    depth,
+    heartbeat,
+    indicative,
+    orders,
+    orders_refresh,
+    placed,
+    quote,
+    refresh,
+    status,
+    trade_print,
+    trades,
+    view,
+)
 
 
 @pytest.fixture
@@ -145,7 +121,20 @@ def test_what_comes_late_heals_by_itself(book):
 
 
 @pytest.mark.parametrize(
-    "message", [depth(5, (BUY, 1, 1)), depth(2), heartbeat(3), refresh(5), refresh(4, (BUY, 1, 1))]
+    "message",
+    [
+        depth(5, (BUY, 1, 1)),
+        depth(2),
+        depth(0, (BUY, 1, 1)),
+        depth(-1, (BUY, 1, 1)),
+        heartbeat(3),
+        refresh(5),
+        refresh(4, (BUY, 1, 1)),
+        orders(6, *placed((1, BUY, 1, 1))),
+        orders_refresh(9, (1, BUY, 1, 1)),
+        view(sequence=110, totals=Totals(1, 1, 50, 0)),
+        Document(FIXINGS, 0, 1, 1, 110, 0, b""),
+    ],
 )
 def test_what_comes_again_or_too_late_changes_nothing(book, message):
     book.take(message, now=0)
@@ -210,9 +199,9 @@ def test_what_is_no_longer_needed_is_not_kept(book):
     book.take(depth(5), now=0)
     book.take(depth(8), now=0)
     book.take(depth(8), now=0)
-    assert list(book._kept) == [8]
+    assert list(book._chain.kept) == [8]
     book.take(refresh(9), now=0)
-    assert list(book._kept) == []
+    assert list(book._chain.kept) == []
 
 
 def test_silence_makes_a_book_stale_and_a_heartbeat_revives_it(book):
@@ -248,6 +237,40 @@ def test_who_joins_late_has_missed_no_trade_but_counts_from_the_refresh():
     assert late.trades_missed == 1
 
 
+def test_which_trades_never_came_and_one_that_comes_late_has_come(book):
+    for number in (1, 5, 9):
+        book.take(trades(number, number), now=0)
+    assert (book.trades_missed, book.trades_missing) == (6, [range(2, 5), range(6, 9)])
+    book.take(trades(3, 3), now=0)
+    assert (book.trades_missed, book.trades_missing) == (5, [range(2, 3), range(4, 5), range(6, 9)])
+    for number in (3, 2, 4, 7, 6, 8, 8):
+        book.take(trades(number, number), now=0)
+    assert (book.trades_missed, book.trades_missing, book.last_trade) == (0, [], trade_print(9))
+    book.take(heartbeat(5, trades_number=11), now=0)
+    assert book.trades_missing == [range(10, 12)]
+    book.take(trades(11, 11), now=0)
+    assert (book.trades_missed, book.trades_missing) == (1, [range(10, 11)])
+    book.take(heartbeat(0, run=2), now=0)
+    assert (book.trades_missed, book.trades_missing) == (1, [])
+
+
+def test_of_the_stretches_missed_the_oldest_are_forgotten_but_counted(book, monkeypatch):
+    monkeypatch.setattr(recovery, "MISSING_MAX", 2)
+    book.take(heartbeat(0, run=2), now=0)
+    for number in (1, 3, 5, 7):
+        book.take(trades(number, number, run=2), now=0)
+    assert (book.trades_missed, book.trades_missing) == (3, [range(4, 5), range(6, 7)])
+
+
+def test_totals_and_the_last_trade_are_those_of_the_newest_picture(book):
+    assert book.totals == Totals(0, 0, 0, 0)
+    book.take(view(sequence=120, totals=Totals(2, 3, 150, 7), last_trade=trade_print(8)), now=0)
+    book.take(view(sequence=110, totals=Totals(1, 1, 50, 0), last_trade=trade_print(7)), now=0)
+    assert (book.totals, book.last_trade) == (Totals(2, 3, 150, 7), trade_print(8))
+    book.take(heartbeat(0, run=2), now=0)
+    assert book.totals is None
+
+
 def test_a_refresh_tells_the_status_and_what_the_auction_would_find():
     book = BookBuilder(0)
     assert (book.status, book.indicative) == (None, None)
@@ -265,12 +288,25 @@ def test_of_the_status_and_the_indicative_the_highest_number_holds(book):
     assert (book.state, book.losses, book.status, book.indicative) == (State.LIVE, 0, CALL, A_PRICE)
 
 
-@pytest.mark.parametrize("kind", [STATUS, INDICATIVE])
-def test_a_status_or_indicative_that_was_lost_is_seen_by_a_heartbeat_and_healed(book, kind):
+def test_of_the_top_the_highest_number_holds():
+    book = BookBuilder(0)
+    assert book.top is None
+    book.take(refresh(5, (BUY, 10, 3), (SELL, 12, 4), (SELL, 13, 1), top=2), now=0)
+    assert book.top == A_TOP
+    book.take(quote(3, Top(10, 3, 0, 0, 1, 0)), now=0)
+    book.take(quote(2, Top(9, 9, 9, 9, 9, 9)), now=0)
+    book.take(refresh(5, (BUY, 1, 1), top=3), now=0)
+    assert book.top == Top(10, 3, 0, 0, 1, 0)
+    book.take(refresh(5, (BUY, 10, 2), top=4), now=0)
+    assert (book.top, book.best_ask) == (Top(10, 2, 0, 0, 1, 0), Level(12, 4, 1))
+
+
+@pytest.mark.parametrize("kind", [STATUS, INDICATIVE, TOPS])
+def test_a_status_indicative_or_top_that_was_lost_is_seen_by_a_heartbeat_and_healed(book, kind):
     book.take(Heartbeat(1, 1, 140, 0, {(DEPTH, 0): 5, (kind, 0): 1}), now=0)
     assert (book.state, book.losses, book.sequence) == (State.GAPPED, 1, 105)
     assert book.wants_refresh(now=0)
-    book.take(refresh(5, status=(1, CALL), indicative=(1, A_PRICE)), now=0)
+    book.take(refresh(5, status=(1, CALL), indicative=(1, A_PRICE), top=1), now=0)
     assert (book.state, book.status, book.indicative) == (State.LIVE, CALL, A_PRICE)
 
 
@@ -282,7 +318,7 @@ def test_in_a_call_a_book_may_be_crossed(book):
 
 
 def test_what_is_kept_has_a_limit_and_a_later_refresh_heals_it(monkeypatch):
-    monkeypatch.setattr(builder_module, "KEPT_MAX", 10)
+    monkeypatch.setattr(recovery, "KEPT_MAX", 10)
     book = BookBuilder(0)
     for number in range(1, 31):
         book.take(depth(number, (BUY, number, 1)), now=0)
@@ -292,14 +328,62 @@ def test_what_is_kept_has_a_limit_and_a_later_refresh_heals_it(monkeypatch):
     assert (book.state, book.number, len(book.bids)) == (State.LIVE, 30, 10)
 
 
+def test_as_many_levels_as_are_asked_for(book):
+    book.take(depth(6, (BUY, 9, 1), (BUY, 11, 1)), now=0)
+    assert [level.price for level in book.depth(BUY, 2)] == [11, 10]
+    assert [level.price for level in book.depth(SELL, 2)] == [12]
+    assert book.depth(BUY, 0) == []
+
+
+@pytest.mark.parametrize("level", [(BUY, 10, -1), (2, 10, 1), (255, 10, 0)])
+def test_what_no_publisher_sends_leaves_no_book_and_is_asked_for(book, level):
+    book.take(depth(6, (BUY, 11, 1), level), now=0)
+    assert (book.state, book.bids, book.asks, book.losses) == (State.WAITING, [], [], 1)
+    assert book.wants_refresh(now=0)
+    book.asked(now=0)
+    book.take(refresh(5, (BUY, 10, 3)), now=1)
+    assert (book.state, book.number) == (State.GAPPED, 5)
+    book.take(refresh(6, (BUY, 11, 1)), now=1)
+    assert (book.state, book.bids) == (State.LIVE, [Level(11, 1, 1)])
+
+
+@pytest.mark.parametrize(
+    "rows", [[(BUY, 10, 0)], [(BUY, 10, -2)], [(3, 10, 1)], [(BUY, 10, 1), (SELL, 11, 1), (BUY, 10, 1)]]
+)
+def test_a_picture_that_cannot_be_is_not_taken_and_asked_for_in_a_while(rows):
+    book = BookBuilder(0)
+    book.asked(now=0)
+    book.take(refresh(5, *rows), now=1)
+    assert (book.state, book.bids) == (State.WAITING, [])
+    assert not book.wants_refresh(now=1)
+    assert book.wants_refresh(now=ASK_AGAIN_NS)
+
+
+def test_a_book_of_levels_that_is_asked_for_with_orders_becomes_one(book):
+    books = Books([0])
+    books.take(refresh(5, (BUY, 10, 3)), now=0)
+    assert books.add(0, orders=True) is books[0]
+    assert (books[0].state, books.wanting(now=0)) == (State.WAITING, [(ORDERS_REFRESH, 0)])
+    books.take(orders_refresh(2, (7, BUY, 10, 3)), now=0)
+    books.take(depth(6, (BUY, 10, 9)), now=0)
+    assert (books[0].state, books[0].bids) == (State.LIVE, [Level(10, 3, 1)])
+    assert books.add(0) is books[0]
+    assert books[0].state == State.LIVE
+
+
+def test_the_orders_of_a_book_of_levels_are_nobodys_to_ask(book):
+    with pytest.raises(AssertionError, match="orders=True"):
+        book.queue(BUY, 10)
+
+
 def test_several_books_each_hear_what_concerns_them():
     books = Books([0, 7])
     books.take(refresh(5), now=0)
     books.take(refresh(1)._replace(instrument=3), now=0)
     assert [book.state for book in books] == [State.LIVE, State.WAITING]
-    assert books.wanting(now=0) == [7]
+    assert books.wanting(now=0) == [(LEVELS_REFRESH, 7)]
     books.take(heartbeat(6), now=0)
-    assert books.wanting(now=0) == [0, 7]
+    assert books.wanting(now=0) == [(LEVELS_REFRESH, 0), (LEVELS_REFRESH, 7)]
     books.take(refresh(6), now=0)
     books.add(8)
     assert books.add(0) is books[0]

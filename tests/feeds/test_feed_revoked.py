@@ -6,7 +6,7 @@ import zmq
 
 from exchange.server.folder import new_key_pair
 from exchange.server.run_feed import opened_anew
-from exchange.server.sockets import Keyring, authenticator, bind, guarded
+from exchange.server.sockets import Keyring, authenticator, bind, feed_publisher
 
 PATIENCE_MS = 20_000
 
@@ -39,7 +39,7 @@ def test_a_revoked_key_hears_no_more_and_another_goes_on():
     with zmq.Context() as context, zmq.Context() as readers:
         guard = authenticator(context, Keyring(lambda key: key in keys))
         secret = server.secret_key.encode()
-        public = guarded(context, zmq.PUB, secret)
+        public = feed_publisher(context, secret, messages_kept=321)
         endpoint = bind(public, "tcp://127.0.0.1:0")
         ann, bob = (subscriber(readers, endpoint, server, pair) for pair in (kept, revoked))
         try:
@@ -49,6 +49,7 @@ def test_a_revoked_key_hears_no_more_and_another_goes_on():
             assert is_heard(public, bob)
             public = opened_anew(context, public, secret)
             assert public.getsockopt_string(zmq.LAST_ENDPOINT) == endpoint
+            assert public.getsockopt(zmq.SNDHWM) == 321
             assert is_heard(public, ann)
             while bob.poll(0):
                 bob.recv()  # what was on its way when the line was cut

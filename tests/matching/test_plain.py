@@ -44,7 +44,7 @@ def test_random_flow_runs_nearly_every_line_of_the_kernels(seed, tmp_path):
     data = f"--data-file={tmp_path / 'lines'}"
     measure = [sys.executable, "-m", "coverage"]
     # A roomy book too: only there the kernels look ahead.
-    for what in (["--commands=6000"], ["--commands=1000", "--room=20000"]):
+    for what in (["--commands=4000"], ["--commands=1000", "--room=20000"]):
         command = [*measure, "run", "--append", "--branch", "--include=matching/*", data]
         played = subprocess.run(
             [*command, str(HERE / "differential.py"), f"--seed={seed}", *what],
