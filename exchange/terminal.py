@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from rich.console import Console, Group
@@ -15,23 +18,16 @@ from rich.table import Table
 from rich.text import Text
 
 from exchange.client.money import yuan
-from exchange.instruments import HAO_PER_YUAN
-from feeds.builder import Books
-from feeds.messages import NO_TAKER, Message, Trades
-from matching.vocabulary import Side
+from exchange.watching.words import TAKERS, net_price, price_text
+from feeds.builder import Books, State
+from feeds.documents import budgets_of
+from feeds.messages import PROGRAMMES, Document, Message, Trades
+from feeds.records import TradePrint
 
 TOP_INSTRUMENTS = 12
 TAPE_LINES = 8
 LINE_SECONDS = 5.0
 """How often a line is written where nobody watches: a log must not be flooded."""
-
-
-_TAKERS = {
-    Side.BUY: Text("buy", style="green"),
-    Side.SELL: Text("sell", style="red"),
-    NO_TAKER: Text("auction"),
-}
-"""How the tape shows a trade's taker."""
 
 
 class Row(NamedTuple):
@@ -42,11 +38,6 @@ class Row(NamedTuple):
     ask: int | None
     last: int | None
     volume: int
-
-
-def price_text(hao: int | None) -> str:
-    """Return a price in yuan with all four decimals, so that columns line up; blank for none."""
-    return "" if hao is None else f"{hao // HAO_PER_YUAN}.{hao % HAO_PER_YUAN:04}"
 
 
 class Screen:
@@ -62,7 +53,7 @@ class Screen:
         self.paid = 0
         self._volume = [0] * len(symbols)
         self._last: list[int | None] = [None] * len(symbols)
-        self._tape: deque[tuple[str, int, int, int]] = deque(maxlen=TAPE_LINES)
+        self._tape: deque[tuple[str, TradePrint]] = deque(maxlen=TAPE_LINES)
 
     def hear(self, messages: list[Message]) -> None:
         """Take in what the feed brought."""
@@ -71,10 +62,12 @@ class Screen:
                 for told in message.prints:
                     self._volume[message.instrument] += told.quantity
                     self._last[message.instrument] = told.price
-                    self._tape.appendleft(
-                        (self.symbols[message.instrument], told.taker_side, told.price, told.quantity)
-                    )
+                    self._tape.appendleft((self.symbols[message.instrument], told))
                     self.trades += 1
+            elif isinstance(message, Document) and message.kind == PROGRAMMES:
+                for budget in budgets_of(message)[:1]:
+                    self.budget, self.uncommitted = budget.budget, budget.uncommitted
+                    self.paid = budget.paid + budget.vested
 
     def top(self, books: Books) -> list[Row]:
         """Return the instruments with the most volume, the busiest first."""
@@ -94,7 +87,7 @@ class Screen:
         return rows
 
     def draw(self, books: Books, seconds_left: float) -> Group:
-        """Return the whole picture."""
+        """Return the whole picture, and whether it can be trusted."""
         market = Table(expand=True, header_style="bold", box=None, padding=(0, 1))
         market.add_column("instrument")
         for column in ("bid", "ask", "last", "volume"):
@@ -108,12 +101,14 @@ class Screen:
                 f"{row.volume:,}",
             )
         tape = Table(expand=True, header_style="bold", box=None, padding=(0, 1))
-        for column in ("tape", "side", "price", "lots"):
-            tape.add_column(column, justify="right" if column in ("price", "lots") else "left")
-        for symbol, side, price, lots in self._tape:
-            tape.add_row(symbol, _TAKERS[side], price_text(price), str(lots))
+        for column in ("tape", "taker", "price", "lots", "net price"):
+            tape.add_column(column, justify="left" if column in ("tape", "taker") else "right")
+        for symbol, told in self._tape:
+            word, style = TAKERS[told.taker_side]
+            net = Text(price_text(net_price(told)), style="magenta")
+            tape.add_row(symbol, Text(word, style=style), price_text(told.price), f"{told.quantity:,}", net)
         return Group(
-            Panel(market, title=self.title, title_align="left", subtitle=self._counts(seconds_left)),
+            Panel(market, title=self.title, title_align="left", subtitle=self._counts(books, seconds_left)),
             Panel(tape, title="trades", title_align="left"),
             Panel(self._budget_bar(), title="programme budget", title_align="left"),
         )
@@ -125,8 +120,11 @@ class Screen:
             f"left {yuan(self.uncommitted)} yuan"
         )
 
-    def _counts(self, seconds_left: float) -> str:
-        return f"{self.orders:,} orders · {self.trades:,} trades · {max(seconds_left, 0):.0f} s left"
+    def _counts(self, books: Books, seconds_left: float) -> str:
+        doubtful = sum(book.state is not State.LIVE for book in books)
+        feed = f"{doubtful} books not live" if doubtful else "feed live"
+        left = f"{max(seconds_left, 0):.0f} s left"
+        return f"{self.orders:,} orders · {self.trades:,} trades · {feed} · {left}"
 
     def _budget_bar(self) -> Progress:
         bar = Progress(
@@ -160,12 +158,22 @@ class Viewer:
             self._live.update(self._screen.draw(books, seconds_left), refresh=True)
         elif self._live is None and now >= self._next_line:
             self._next_line = now + LINE_SECONDS
-            self._console.print(self._screen.line())
+            self._console.print(self._screen.line(), soft_wrap=True)
 
     def close(self) -> None:
         """Leave the last picture standing."""
         if self._live is not None:
             self._live.stop()
+
+
+@contextmanager
+def ended_in_good_order() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, by an exception: what it has begun, it then ends."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def warm_with_progress(*, book_alone: bool = False) -> None:

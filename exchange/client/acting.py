@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from exchange.client.answers import Account, account_of
 from exchange.client.desk import Desk, answer
 from exchange.client.errors import ExchangeError, OutcomeUnknown, RequestRefused
-from exchange.client.flows import TIMEOUT_SECONDS, Flow
+from exchange.client.flows import TIMEOUT_SECONDS, Flow, Wait, deadline_after
 from exchange.client.money import Amount, hao_of
+from exchange.client.queries import Queries, settled_meanwhile
 from exchange.client.subsidy import Preview
 from exchange.client.subsidy import preview as previewed
 from exchange.client.tickets import OrderTicket, check_quantity
@@ -29,7 +30,8 @@ from exchange.protocol.acts import (
     UsageRecord,
     Withdraw,
 )
-from exchange.protocol.messages import KeyHolder, OpenRedemption, Proposal, Status
+from exchange.protocol.messages import Decided, KeyHolder, OpenRedemption, Proposal, Status
+from exchange.protocol.rehearsals import Rehearsal
 
 # --- questions -----------------------------------------------------------------------------
 
@@ -86,9 +88,14 @@ def act(desk: Desk, act: Act, why: str, timeout: float = TIMEOUT_SECONDS) -> Flo
     An operator may decide all, a firm and a provider what is theirs. Raises `RequestRefused`;
     `OutcomeUnknown` where no answer came: look before deciding again, unless the act has a reference.
     """
+    return (yield from decide(desk, act, why, timeout)).sequence
+
+
+def decide(desk: Desk, act: Act, why: str, timeout: float = TIMEOUT_SECONDS) -> Flow[Decided]:
+    """Have an act sequenced as `act` does; return its sequence, and how many orders it has cancelled."""
     asked = desk.session.decide(act, why)
     try:
-        return (yield from answer(desk, asked, "the act", timeout)).sequence
+        return (yield from answer(desk, asked, "the act", timeout))
     except RequestRefused:
         raise
     except ExchangeError as error:
@@ -104,6 +111,37 @@ def act(desk: Desk, act: Act, why: str, timeout: float = TIMEOUT_SECONDS) -> Flo
                 else "see by ex.status(), ex.refresh() or ex.history whether it did, then decide"
             ),
         ) from error
+
+
+def rehearse(
+    desk: Desk, acts: Act | Sequence[Act], why: str = "", timeout: float = TIMEOUT_SECONDS
+) -> Flow[Rehearsal]:
+    """Ask, as an operator or auditor, what acts would bring about, in numbers; nothing is done.
+
+    It holds as of the rehearsal's `sequence`, which is not before what this client has heard: what comes
+    between it and the acts may change it. Acts that take two operators are rehearsed as approved. Raises
+    `RequestRefused`, `Timeout`, `ConnectionLost`.
+    """
+    deadline = deadline_after(timeout)
+    tried = tuple(acts) if isinstance(acts, Sequence) else (acts,)
+    heard = desk.session.sequence
+    while True:
+        rehearsal = yield from _rehearse_once(desk.queries, tried, why, deadline)
+        if rehearsal.sequence >= heard:
+            return rehearsal
+        yield from settled_meanwhile(desk.queries, heard, deadline)
+
+
+def _rehearse_once(queries: Queries, acts: tuple[Act, ...], why: str, deadline: float) -> Flow[Rehearsal]:
+    """Rehearse as of wherever the settlement is."""
+    asked = queries.session.rehearse(acts, why)
+    try:
+        line = queries.line()
+        if not (yield Wait(line, asked.is_done, deadline)):
+            raise line.silence("the rehearsal")
+    finally:
+        queries.session.drop(asked)
+    return asked.result().rehearsal
 
 
 def redeem(

@@ -35,6 +35,11 @@ class Waiters:
         self.loop = loop
         self._waiters: dict[Waiter, None] = {}
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waiters)
+
     async def wait(self, done: Callable[[], bool], deadline: float) -> bool:
         """Wait until `done`, or until `deadline` by `time.monotonic`; tell whether it was done."""
         waiter = Waiter(done, self.loop.create_future())
@@ -108,6 +113,11 @@ class AsyncLink(Wire):
     def _open_again(self) -> None:
         if not self._is_closed and self._reopen_at is not None:
             self._open()
+
+    def nudge(self) -> None:
+        """Hand over what is to be said; the loop looks afterwards what has come meanwhile."""
+        super().nudge()
+        self._waiters.loop.call_soon(self._work)
 
     async def wait_for(self, done: Callable[[], bool], deadline: float) -> bool:
         """Let the loop work until `done` says so. Returns whether it did before `deadline`."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
-from exchange.client import account_statement, acting, calls, queries, streams
+from exchange.client import account_statement, acting, calls, history, market, streams
+from exchange.client.async_feed_link import AsyncFeedLink
 from exchange.client.async_link import AsyncLink
 from exchange.client.desk import Desk
 from exchange.client.flows import TIMEOUT_SECONDS, Flow, Stream
@@ -39,7 +40,7 @@ def connect(
 
     async def opened() -> AsyncExchange:
         exchange = AsyncExchange(
-            desk_of(profile, options, AsyncLink, cancel_on_disconnect=cancel_on_disconnect)
+            desk_of(profile, options, AsyncLink, AsyncFeedLink, cancel_on_disconnect=cancel_on_disconnect)
         )
         try:
             await exchange.refresh(timeout)
@@ -113,7 +114,7 @@ def asynchronous(
 class AsyncStream(Generic[T]):
     """An asynchronous iterator over what comes. A wait that is cancelled loses nothing: it may be gone on."""
 
-    def __init__(self, shell: AsyncShell[Desk], stream: Stream[T]) -> None:
+    def __init__(self, shell: AsyncShell[Any], stream: Stream[T]) -> None:
         self._shell = shell
         self._stream = stream
         self._is_over = False
@@ -128,13 +129,18 @@ class AsyncStream(Generic[T]):
             raise StopAsyncIteration
         return found
 
+    async def aclose(self) -> None:
+        """End it, as its last one does: what it was read from is let go."""
+        self._is_over = True
+        self._stream.close()
+
 
 def asynchronous_stream(
-    made: Callable[Concatenate[Desk, P], Stream[T]],
-) -> Callable[Concatenate[AsyncShell[Desk], P], AsyncIterator[T]]:
+    made: Callable[Concatenate[DeskT, P], Stream[T]],
+) -> Callable[Concatenate[AsyncShell[DeskT], P], AsyncStream[T]]:
     """Make a method of a stream: it returns an asynchronous iterator."""
 
-    def call(self: AsyncShell[Desk], /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+    def call(self: AsyncShell[DeskT], /, *args: P.args, **kwargs: P.kwargs) -> AsyncStream[T]:
         return AsyncStream(self, made(self._desk, *args, **kwargs))
 
     return as_method(made, call)
@@ -143,10 +149,15 @@ def asynchronous_stream(
 class AsyncHistory(AsyncShell[Queries]):
     """What has been, asked of the venue in SQL; opened when the first question is asked."""
 
-    sql = asynchronous(queries.sql)
-    bars = asynchronous(queries.bars)
-    trades = asynchronous(queries.trades)
-    fills = asynchronous(queries.fills)
+    sql = asynchronous(history.sql)
+    stream = asynchronous_stream(history.stream)
+    bars = asynchronous(history.bars)
+    trades = asynchronous(history.trades)
+    quotes = asynchronous(history.quotes)
+    fixings = asynchronous(history.fixings)
+    index = asynchronous(history.index)
+    events = asynchronous(history.events)
+    fills = asynchronous(history.fills)
 
 
 class AsyncExchange(AsyncShell[Desk], Faced):
@@ -161,7 +172,7 @@ class AsyncExchange(AsyncShell[Desk], Faced):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.history = AsyncHistory(desk.queries)
-        """SQL, bars, trades and fills, of all that was settled."""
+        """SQL, bars, trades, quotes, fixings and fills, of all that was settled."""
 
     refresh = asynchronous(calls.refresh)
     place = asynchronous(calls.place)
@@ -175,6 +186,11 @@ class AsyncExchange(AsyncShell[Desk], Faced):
     fills = asynchronous_stream(streams.fills)
     updates = asynchronous_stream(streams.updates)
 
+    book = asynchronous(market.book)
+    books = asynchronous_stream(market.books)
+    trades = asynchronous_stream(market.trades)
+    bars = asynchronous_stream(market.bars)
+
     account = asynchronous(acting.account)
     status = asynchronous(acting.status)
     redemptions = asynchronous(acting.redemptions)
@@ -184,6 +200,8 @@ class AsyncExchange(AsyncShell[Desk], Faced):
     statement = asynchronous(account_statement.statement)
 
     act = asynchronous(acting.act)
+    decide = asynchronous(acting.decide)
+    rehearse = asynchronous(acting.rehearse)
     redeem = asynchronous(acting.redeem)
     recall = asynchronous(acting.recall)
     deliver = asynchronous(acting.deliver)

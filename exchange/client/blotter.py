@@ -41,6 +41,8 @@ class Blotter:
         self.orders: dict[int, Order] = {}
         self.fills = FillBook()
         self.updates = UpdateBook()
+        self.met_late: list[Order] = []
+        """Orders first heard of when they had traded: what they were charged by then nothing has told."""
         self.member = ""
         self.instrument_numbers: dict[str, int] = {}
         self.programme_numbers: dict[str, int] = {}
@@ -192,22 +194,22 @@ class Blotter:
 
     def _end(self, report: Report, before: Order | None) -> Order | None:
         total = report.filled + report.quantity  # what it had and what was taken back
-        if before is None:  # placed elsewhere
-            return self._state(report._replace(quantity=total), report.price, report.fee, 0)
+        if before is None:
+            return self._met(report._replace(quantity=total), 0)
         if report.sequence < before.sequence or before.state is not OrderState.OPEN:
             return before
         return self._update(before, report, total, before.fees + report.fee, 0)
 
     def _reduce(self, report: Report, before: Order | None) -> Order:
         if before is None:
-            return self._state(report, report.price, report.fee, 0)
+            return self._met(report, 0)
         if report.sequence < before.sequence:
             return before
         return self._update(before, report, report.quantity, before.fees, before.reserved)
 
     def _replace(self, report: Report, before: Order | None) -> Order:
         if before is None:
-            return self._state(report, report.price, report.fee, report.subsidy)
+            return self._met(report, report.subsidy)
         if report.sequence < before.sequence:
             return before
         prices = report.price, report.detail
@@ -215,11 +217,18 @@ class Blotter:
 
     def _trigger(self, report: Report, before: Order | None) -> Order:
         if before is None:
-            return self._state(report, report.price, report.fee, report.subsidy)
+            return self._met(report, report.subsidy)
         if report.sequence < before.sequence:
             return before
         prices = report.price, 0
         return self._update(before, report, before.quantity, before.fees, before.reserved, prices)
+
+    def _met(self, report: Report, reserved: int) -> Order:
+        """Make an order that another program placed, of which a change is the first that is heard."""
+        order = self._state(report, report.price, report.fee, reserved)
+        if order.filled:
+            self.met_late.append(order)
+        return order
 
     def _recall(self, report: Report, before: Order | None) -> Order | None:
         """Take in the state of an order whose client id was sent again."""

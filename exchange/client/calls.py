@@ -308,6 +308,7 @@ def close(desk: Desk) -> Flow[None]:
             finally:
                 desk.session.drop(asked)
     finally:
+        desk.feeds.close()
         desk.queries.close()
         desk.line.close()
         desk.session.cut()

@@ -1,14 +1,16 @@
-"""What all calls of one client share: its session and line, its history, its clock and its client ids."""
+"""What all calls of one client share: its session and line, history, feed, clock and its client ids."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from time import time_ns
+from time import monotonic, time_ns
 from typing import TypeVar
 
-from exchange.client.errors import BadInput
-from exchange.client.flows import Flow, Line, Wait, deadline_after
+from exchange.client.errors import BadInput, RequestRefused
+from exchange.client.feed_wire import FeedLine, Feeds
+from exchange.client.flows import Flow, Line, QueryLine, Wait, deadline_after, never
+from exchange.client.marketreaders import Reader
 from exchange.client.queries import Queries, QuerySession
 from exchange.client.requests import Asked
 from exchange.client.session import Session
@@ -16,6 +18,9 @@ from exchange.client.tickets import client_id_bytes
 from exchange.protocol.records import CLIENT_ID_BYTES
 
 AnswerT = TypeVar("AnswerT")
+
+THROTTLED_AGAIN_MAX = 3
+"""How often a question or an act that was throttled is said again before the caller is told."""
 
 
 class Desk:
@@ -25,12 +30,14 @@ class Desk:
         self,
         session: Session,
         line: Line,
-        open_history: Callable[[QuerySession], Line],
+        open_history: Callable[[QuerySession], QueryLine],
+        open_feed: Callable[[Reader], FeedLine],
         clock: Callable[[], int] = time_ns,
     ) -> None:
         self.session = session
         self.line = line
         self.queries = Queries(open_history, lambda: session.blotter.member, lambda: session.instruments)
+        self.feeds = Feeds(open_feed)
         self.clock = clock
         self._id_begin = secrets.token_hex(5)
         self._ids_made = 0
@@ -71,9 +78,24 @@ class Desk:
 
 
 def answer(desk: Desk, asked: Asked[AnswerT], what: str, timeout: float) -> Flow[AnswerT]:
-    """Wait for the answer to a question, and return it. Raises `Timeout`, `ConnectionLost`, a refusal."""
+    """Wait for the answer to a question, and return it. Raises `Timeout`, `ConnectionLost`, a refusal.
+
+    What is throttled is said again when there is room for it, a few times: a script of many short commands
+    need not know of it.
+    """
+    deadline = deadline_after(timeout)
     try:
-        is_done = yield Wait(desk.line, asked.is_done, deadline_after(timeout))
+        is_done = yield Wait(desk.line, asked.is_done, deadline)
+        for _ in range(THROTTLED_AGAIN_MAX):
+            refusal = asked.answer
+            if not isinstance(refusal, RequestRefused) or not refusal.retry_after:
+                break
+            room_at = monotonic() + refusal.retry_after
+            if room_at >= deadline:
+                break
+            yield Wait(desk.line, never, room_at)
+            desk.session.ask_again(asked)
+            is_done = yield Wait(desk.line, asked.is_done, deadline)
     finally:
         desk.session.drop(asked)
     if not is_done or asked.lost:

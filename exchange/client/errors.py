@@ -14,6 +14,8 @@
     ├── OutcomeUnknown                sent, but not answered: it may have been done or not
     ├── FillsMissed                   fills were told while nobody listened, and history does not tell them
     ├── UpdatesMissed                 changes of orders were let go before they were read
+    ├── TradesMissed                  trades were told while nobody listened, and history does not tell them
+    ├── ReaderTooSlow                 market data came faster than the program read it
     └── ProtocolBroken                the venue said what this version cannot read
 
 Each says what to do about it: `remedy` is a sentence for a person, `code` a word for a program.
@@ -100,6 +102,8 @@ class RequestRefused(ExchangeError):
     """The venue refused a question, an act or a message as a whole, and did nothing of it."""
 
     code = "refused"
+    retry_after: float = 0.0
+    """Of what was `throttled`: the seconds after which there is room for it."""
 
 
 class ConnectionLost(ExchangeError):
@@ -161,6 +165,28 @@ class UpdatesMissed(ExchangeError):
 
     code = "updates_missed"
     through: int = 0
+
+
+class TradesMissed(ExchangeError):
+    """Trades were told while a stream did not hear them, and history could not tell them.
+
+    What is missing has sequences above `after` and up to `through`. The cause is why history could not be
+    read. The stream may be read on: it goes on behind what is missing.
+    """
+
+    code = "trades_missed"
+    after: int = 0
+    through: int = 0
+
+
+class ReaderTooSlow(ExchangeError):
+    """Market data came faster than the program read it, and `missed` messages were dropped.
+
+    The stream may be read on: it is whole again with what comes next.
+    """
+
+    code = "reader_too_slow"
+    missed: int = 0
 
 
 class ProtocolBroken(ExchangeError):

@@ -39,6 +39,13 @@ class Line(Protocol):
         """Close the connection."""
 
 
+class QueryLine(Line, Protocol):
+    """A line on which something may be said that nobody waits for an answer to."""
+
+    def nudge(self) -> None:
+        """Hand over what is to be said, as far as that goes without waiting."""
+
+
 class Wait(NamedTuple):
     """What a flow waits for; it is told whether that came about before the deadline."""
 
@@ -56,6 +63,9 @@ class Stream(Protocol[T_co]):
 
     def next(self) -> Flow[T_co | None]:
         """Wait for the next one."""
+
+    def close(self) -> None:
+        """Let go of what it is read from; there is no next one any more."""
 
 
 def never() -> bool:

@@ -44,6 +44,8 @@ class Hearing:
         """The orders that the last command heard of has cancelled, and its sequence."""
         self._recalls: dict[bytes, tuple[int, OrderRejected | None]] = {}
         """The orders whose end was missed, and the refused changes that wait to hear of it."""
+        self._met_late: set[bytes] = set()
+        """Those among them that were only first heard of late: what is known of them is not wrong."""
         self._doubts: dict[bytes, int] = {}
         self._reported = 0
         """The highest sequence that a report has borne."""
@@ -69,6 +71,9 @@ class Hearing:
                 answer(report, order)
         self._reported = reported
         self.sequence = max(self.sequence, reported)
+        if self.blotter.met_late:
+            met, self.blotter.met_late = self.blotter.met_late, []
+            self._met_late.update(self._recall(met))
 
     # --- answers to commands -------------------------------------------------------------------
 
@@ -125,7 +130,7 @@ class Hearing:
             return
         self._answer_order(report, None)
         if report.client_id in self._recalls:
-            self._settle_recall(report, None)
+            self._hear_recall_refused(report)
 
     def _refused_mass_cancel(self, report: Report) -> list[Order] | OrderRejected:
         """Return the answer to a refused mass cancel: it is throttled only where nothing is open."""
@@ -149,8 +154,9 @@ class Hearing:
 
     # --- orders whose end was missed -----------------------------------------------------------
 
-    def _recall(self, orders: Sequence[Order], refused: OrderRejected | None = None) -> None:
-        """Ask what became of orders whose end was missed."""
+    def _recall(self, orders: Sequence[Order], refused: OrderRejected | None = None) -> list[bytes]:
+        """Ask what became of orders whose end was missed; return their ids."""
+        asked = []
         for order in orders:
             try:
                 client_id = client_id_bytes(order.client_id)
@@ -158,18 +164,49 @@ class Hearing:
                 self.blotter.forget(order.id)
                 continue
             self._recalls[client_id] = (order.id, refused)
-            frame = encoding.recall(order, client_id, self.blotter.instrument_numbers)
-            self.outbox.append(Said(frame))
+            self._say_recall(order, client_id)
+            asked.append(client_id)
+        return asked
+
+    def _say_recall(self, order: Order, client_id: bytes) -> None:
+        frame = encoding.recall(order, client_id, self.blotter.instrument_numbers)
+        self.outbox.append(Said(frame))
+
+    def _recall_again(self) -> None:
+        """Ask anew, on a new connection, what the last one did not answer: nothing else would tell it."""
+        for client_id, (order_id, _) in tuple(self._recalls.items()):
+            order = self.blotter.orders.get(order_id)
+            if order is None or not (order.is_open or client_id in self._met_late):
+                del self._recalls[client_id]
+            else:
+                self._say_recall(order, client_id)
 
     def _settle_recall(self, report: Report, order: Order | None) -> None:
         """Learn how an order ended; None where the venue no longer knows its client id."""
         order_id, refused = self._recalls.pop(report.client_id)
-        if order is None:
+        is_right = report.client_id in self._met_late
+        self._met_late.discard(report.client_id)
+        if order is None and is_right:
+            pass  # the id is forgotten, and all but its fees is known
+        elif order is None:
             self.blotter.forget(order_id)
         elif order.state is OrderState.CANCELLED and isinstance(self._changes.get(order_id), Cancels):
             self._answer_change(order_id, order)
         if refused is not None:
             refused.order = order
+            self._answer_change(order_id, refused)
+
+    def _hear_recall_refused(self, report: Report) -> None:
+        """Forget an order whose id the venue does not know; one that it only throttled is asked for later.
+
+        That is on the next connection, or with the next list. The change that waits for it has its answer.
+        """
+        if report.reason != RejectReason.THROTTLED:
+            self._settle_recall(report, None)
+            return
+        order_id, refused = self._recalls[report.client_id]
+        self._recalls[report.client_id] = (order_id, None)
+        if refused is not None:
             self._answer_change(order_id, refused)
 
     # --- what is not awaited any more ----------------------------------------------------------

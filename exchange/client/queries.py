@@ -1,45 +1,54 @@
-"""History, asked of the venue's settlement side: SQL, bars, trades and fills."""
+"""The conversation with the venue's settlement side, and what the client itself asks of it."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 from exchange.client.answers import Fill, unknown_name
-from exchange.client.errors import BadInput, ExchangeError, ProtocolBroken
-from exchange.client.flows import TIMEOUT_SECONDS, Flow, Line, Wait, closed, deadline_after, never
+from exchange.client.chunks import Chunked
+from exchange.client.errors import BadInput, ExchangeError, ProtocolBroken, RequestRefused
+from exchange.client.flows import Flow, QueryLine, Wait, closed, deadline_after, never
+from exchange.client.marketviews import Bar, Trade
 from exchange.client.refusals import refusal_of
 from exchange.client.requests import Asked, Said
 from exchange.client.statements import (
+    ROWS_MAX,
     Moment,
-    Parameter,
     Statement,
-    bars_of,
-    bound,
-    fills_of,
+    bars_told,
     own_fills_of,
-    trades_of,
+    trades_told,
 )
 from exchange.client.tables import Table
-from exchange.protocol.messages import (
-    MESSAGE,
-    QUERY_ANSWERS,
+from exchange.protocol.acts import Act
+from exchange.protocol.messages import MESSAGE, QUERY_ANSWERS, UNREADABLE, Refused, encode
+from exchange.protocol.query_messages import (
+    CancelQuery,
+    NextChunk,
     Query,
+    QueryChunk,
     QueryResult,
-    Refused,
-    encode,
+    Rehearse,
+    Rehearsed,
 )
 from matching.vocabulary import Side
 
-FILLS_A_QUERY_MAX = 65_536
-"""How many fills are read at a time where a gap is bridged: 10 MB or so of rows."""
+ROWS_A_QUERY_MAX = 65_536
+"""How many fills or trades are read at a time where a gap is bridged: 10 MB or so of rows."""
 
 WATERMARK_WAIT_SECONDS = 0.05
 """How long to wait before asking again a store that has not come as far as is wanted."""
+
+
+class Span(NamedTuple):
+    """Trades numbered above `last`, of sequences above `after` and up to `through`."""
+
+    last: int
+    after: int
+    through: int
 
 
 class QuerySession:
@@ -50,7 +59,7 @@ class QuerySession:
         self.fault: ExchangeError | None = None
         self.ended: ExchangeError | None = None
         self.wants_new_link = False
-        self._asked: dict[int, Asked[QueryResult]] = {}
+        self._asked: dict[int, Asked[Any]] = {}
         self._request = 0
         self._is_linked = False
 
@@ -58,6 +67,9 @@ class QuerySession:
         """Say on the new connection what awaits an answer: a question may be asked twice."""
         self._is_linked = True
         self.outbox.clear()
+        for asked in tuple(self._asked.values()):
+            if isinstance(asked, Chunked) and asked.cut():
+                del self._asked[asked.request]
         self.outbox.extend(self._asked.values())
 
     def cut(self) -> None:
@@ -67,9 +79,26 @@ class QuerySession:
 
     def ask(self, statement: Statement) -> Asked[QueryResult]:
         """Ask a query. Raises `BadInput` where a parameter cannot be carried."""
+        asked: Asked[QueryResult] = Asked(*self._written(statement, 0))
+        self._say(asked)
+        return asked
+
+    def ask_in_chunks(self, statement: Statement, chunk_rows: int) -> Chunked:
+        """Ask a query whose answer is to come in chunks of at most so many rows. Raises as `ask`."""
+        asked = Chunked(*self._written(statement, chunk_rows))
+        self._say(asked)
+        return asked
+
+    def want_more(self, asked: Chunked) -> None:
+        """Say that a chunk was read."""
+        if self._is_linked:
+            self.outbox.append(Said(encode(NextChunk(asked.request))))
+
+    def _written(self, statement: Statement, chunk_rows: int) -> tuple[int, bytes]:
+        """Return the next question's number, and its frame."""
         self._request += 1
         try:
-            frame = encode(Query(self._request, *statement))
+            return self._request, encode(Query(self._request, *statement, chunk_rows))
         except (OverflowError, UnicodeEncodeError) as error:
             raise BadInput(
                 f"the statement cannot be sent ({error})",
@@ -77,17 +106,42 @@ class QuerySession:
                 value=statement.parameters,
                 remedy="bind whole numbers of at most 64 bits, and text of whole characters",
             ) from error
-        asked: Asked[QueryResult] = Asked(self._request, frame)
+
+    def _say(self, asked: Asked[Any]) -> None:
         self._asked[asked.request] = asked
         if self._is_linked:
             self.outbox.append(asked)
+
+    def rehearse(self, acts: tuple[Act, ...], why: str) -> Asked[Rehearsed]:
+        """Ask what acts would bring about. Raises `BadInput` where a number of them cannot be carried."""
+        self._request += 1
+        try:
+            frame = encode(Rehearse(self._request, acts, why))
+        except (OverflowError, UnicodeEncodeError) as error:
+            raise BadInput(
+                f"the acts cannot be sent ({error})",
+                field="acts",
+                value=acts,
+                remedy="give whole numbers of at most 64 bits, and text of whole characters",
+            ) from error
+        asked: Asked[Rehearsed] = Asked(self._request, frame)
+        self._say(asked)
         return asked
 
-    def drop(self, asked: Asked[QueryResult]) -> None:
-        """Wait no longer for an answer."""
-        self._asked.pop(asked.request, None)
+    def drop(self, asked: Asked[Any]) -> bool:
+        """Wait no longer for an answer. Returns whether the venue is to be told, by a word that is said."""
+        is_open = self._asked.pop(asked.request, None) is not None
         if asked in self.outbox:
             self.outbox.remove(asked)
+        elif is_open and asked.handed and self._is_linked:
+            self.outbox.append(Said(encode(CancelQuery(asked.request))))
+            return True
+        return False
+
+    def drop_all(self) -> bool:
+        """Wait for nothing any more; as `drop`."""
+        told = [self.drop(asked) for asked in tuple(self._asked.values())]
+        return any(told)
 
     def receive(self, frame: bytes) -> None:
         """Take in one frame. Raises `ProtocolBroken` for what this version cannot read."""
@@ -95,11 +149,19 @@ class QuerySession:
             if frame[:1] != MESSAGE:
                 raise ProtocolBroken(f"a message of the kind {frame[:1]!r} came")
             answer = QUERY_ANSWERS.decode(memoryview(frame)[1:])
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ProtocolBroken(f"a message cannot be read ({error})") from error
-        asked = self._asked.pop(answer.request, None)
+        asked = self._asked.get(answer.request)
         if asked is not None:
-            asked.answer = refusal_of(answer) if isinstance(answer, Refused) else answer
+            heard = refusal_of(answer) if isinstance(answer, Refused) else answer
+            if isinstance(asked, Chunked) and isinstance(heard, QueryChunk | RequestRefused):
+                if not asked.hear(heard):
+                    return
+            elif isinstance(asked, Chunked) or isinstance(heard, QueryChunk):
+                raise ProtocolBroken(f"{type(heard).__name__} came to what asked for something else")
+            else:
+                asked.answer = heard
+            del self._asked[answer.request]
         elif isinstance(answer, Refused) and answer.request == 0:
             self.fault = refusal_of(answer)
 
@@ -109,7 +171,7 @@ class Queries:
 
     def __init__(
         self,
-        opened: Callable[[QuerySession], Line],
+        opened: Callable[[QuerySession], QueryLine],
         member: Callable[[], str],
         symbols: Callable[[], Mapping[str, object]],
     ) -> None:
@@ -117,10 +179,10 @@ class Queries:
         self.session = QuerySession()
         self._opened = opened
         self._symbols = symbols
-        self._line: Line | None = None
+        self._line: QueryLine | None = None
         self._is_closed = False
 
-    def line(self) -> Line:
+    def line(self) -> QueryLine:
         """Return the line to the query service. Raises `ProfileError` where the profile names none."""
         if self._is_closed:
             raise closed("history")
@@ -137,7 +199,14 @@ class Queries:
         """Close the connection, if one was opened, and open none any more."""
         self._is_closed = True
         if self._line is not None:
+            if self.session.drop_all():
+                self._line.nudge()
             self._line.close()
+
+    def drop(self, asked: Asked[Any]) -> None:
+        """Wait no longer for an answer; a query that is at work is taken back."""
+        if self.session.drop(asked) and self._line is not None:
+            self._line.nudge()
 
 
 def ask(queries: Queries, statement: Statement, timeout: float) -> Flow[Table]:
@@ -149,60 +218,8 @@ def ask(queries: Queries, statement: Statement, timeout: float) -> Flow[Table]:
         if not (yield Wait(line, asked.is_done, deadline)):
             raise line.silence("the query")
     finally:
-        queries.session.drop(asked)
+        queries.drop(asked)
     return Table(asked.result())
-
-
-def sql(
-    queries: Queries, sql: str, parameters: Sequence[Parameter] = (), timeout: float = TIMEOUT_SECONDS
-) -> Flow[Table]:
-    """Return the result of one SQL statement that reads, within `timeout` seconds.
-
-    A `?` in the statement stands for a parameter: values are bound, never written into it.
-    Raises `RequestRefused` with the venue's reason, `Timeout`, `ConnectionLost`, `BadInput`.
-    """
-    return (yield from ask(queries, Statement(sql, bound(parameters)), timeout))
-
-
-def bars(
-    queries: Queries,
-    symbol: str,
-    interval: str = "1m",
-    *,
-    start: Moment | None = None,
-    end: Moment | None = None,
-    timeout: float = TIMEOUT_SECONDS,
-) -> Flow[Table]:
-    """Return an instrument's bars that begin from `start` on and before `end`, oldest first.
-
-    Prices and amounts in hao, volumes in lots, times in UTC. Raises as `sql` does.
-    """
-    queries.check(symbol)
-    return (yield from ask(queries, bars_of(symbol, interval, start, end), timeout))
-
-
-def trades(
-    queries: Queries,
-    symbol: str,
-    *,
-    start: Moment | None = None,
-    end: Moment | None = None,
-    timeout: float = TIMEOUT_SECONDS,
-) -> Flow[Table]:
-    """Return an instrument's trades from `start` on and before `end`, oldest first; as `bars`."""
-    queries.check(symbol)
-    return (yield from ask(queries, trades_of(symbol, start, end), timeout))
-
-
-def fills(
-    queries: Queries, since: int = 0, limit: int | None = None, timeout: float = TIMEOUT_SECONDS
-) -> Flow[Table]:
-    """Return one's own fills of sequence `since` and later, the newest `limit`, oldest first.
-
-    Unlike `ex.fills` it does not wait for those to come: it knows those up to the table's `sequence`. As
-    `bars`.
-    """
-    return (yield from ask(queries, fills_of(queries.member(), since, limit), timeout))
 
 
 def fills_within(queries: Queries, since: int, through: int, timeout: float) -> Flow[list[Fill]]:
@@ -211,22 +228,71 @@ def fills_within(queries: Queries, since: int, through: int, timeout: float) -> 
     Times are to the microsecond. Raises as `sql` does, `MissingLibrary` where pyarrow is not installed, and
     `Timeout` where the store has not come as far in `timeout` seconds.
     """
-    deadline = deadline_after(timeout)
     found: list[Fill] = []
     after = 0
     while True:
-        statement = own_fills_of(queries.member(), since, through, after, FILLS_A_QUERY_MAX)
-        table = yield from ask(queries, statement, timeout)
-        if table.sequence < through:
-            if monotonic() >= deadline:
-                raise queries.line().silence(f"up to sequence {through}")
-            yield Wait(queries.line(), never, min(deadline, monotonic() + WATERMARK_WAIT_SECONDS))
-            continue
-        rows = table.rows()
+        statement = own_fills_of(queries.member(), since, through, after, ROWS_A_QUERY_MAX)
+        rows = (yield from ask_as_of(queries, statement, through, timeout)).rows()
         found += [_fill_of(row) for row in rows]
-        if len(rows) < FILLS_A_QUERY_MAX:
+        if len(rows) < ROWS_A_QUERY_MAX:
             return found
         after = rows[-1]["execution"]
+
+
+def ask_as_of(queries: Queries, statement: Statement, through: int, timeout: float) -> Flow[Table]:
+    """Ask one query, once the store has come to the sequence `through`. Raises as `ask`."""
+    deadline = deadline_after(timeout)
+    while True:
+        table = yield from ask(queries, statement, timeout)
+        if table.sequence >= through:
+            return table
+        yield from settled_meanwhile(queries, through, deadline)
+
+
+def settled_meanwhile(queries: Queries, through: int, deadline: float) -> Flow[None]:
+    """Wait a little for the settlement to come to a sequence. Raises `Timeout` at the deadline."""
+    if monotonic() >= deadline:
+        raise queries.line().silence(f"up to sequence {through}")
+    yield Wait(queries.line(), never, min(deadline, monotonic() + WATERMARK_WAIT_SECONDS))
+
+
+def trades_within(
+    queries: Queries, symbol: str, span: Span, timeout: float, from_on: int = 0
+) -> Flow[list[Trade]]:
+    """Return a span's first `ROWS_A_QUERY_MAX` trades, of times from `from_on` (ns) on.
+
+    Raises as `fills_within` does.
+    """
+    statement = trades_told(symbol, *span, from_on // 1_000, ROWS_A_QUERY_MAX)
+    table = yield from ask_as_of(queries, statement, span.through, timeout)
+    return [_trade_of(symbol, row) for row in table.rows()]
+
+
+def bars_before(
+    queries: Queries, symbol: str, since: Moment | None, before: int, through: int, timeout: float
+) -> Flow[list[Bar]]:
+    """Return the bars from `since` on and `before` a time in ns, as of `through` or later.
+
+    Raises as `fills_within` does.
+    """
+    statement = bars_told(symbol, since, before // 1_000, ROWS_MAX)
+    table = yield from ask_as_of(queries, statement, through, timeout)
+    return [Bar(symbol, row.pop("start_us") * 1_000, **row) for row in table.rows()]
+
+
+def _trade_of(symbol: str, row: dict[str, Any]) -> Trade:
+    side = row["taker_side"]
+    return Trade(
+        symbol,
+        row["trade"],
+        row["price"],
+        row["quantity"],
+        row["subsidy"],
+        bool(row["subsidised"]),
+        None if side is None else Side[side.upper()],
+        row["sequence"],
+        row["time_us"] * 1_000,
+    )
 
 
 def _fill_of(row: dict[str, Any]) -> Fill:

@@ -24,13 +24,15 @@ _NEWER = Meaning("command", "bring this client up to date, to know what it means
 def refusal_of(refused: Refused) -> RequestRefused:
     """Return the exception for a refused question, act or message."""
     what = _asked(refused.field, refused.value)
-    return RequestRefused(
+    error = RequestRefused(
         f"the venue refused {what} ({refused.reason})",
         code=refused.reason,
         field=refused.field,
         value=refused.value,
         remedy=refused.remedy,
     )
+    error.retry_after = refused.retry_after_ms / 1_000
+    return error
 
 
 def _asked(field: str, value: str) -> str:

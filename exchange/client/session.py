@@ -14,8 +14,6 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, TypeVar, assert_never
 
-import msgspec
-
 from exchange.client import encoding
 from exchange.client.answers import Order, Programmes
 from exchange.client.errors import BadInput, ExchangeError, ProtocolBroken
@@ -32,6 +30,7 @@ from exchange.protocol.messages import (
     MESSAGE,
     PROTOCOL_VERSION,
     REPORTS,
+    UNREADABLE,
     Account,
     Answer,
     Armed,
@@ -254,6 +253,12 @@ class Session(Hearing):
         self._asked[asked.request] = asked
         return self._say(asked)
 
+    def ask_again(self, asked: Asked[Any]) -> None:
+        """Say once more what was throttled, of which nothing was done."""
+        asked.answer = None
+        self._asked[asked.request] = asked
+        self._say(asked)
+
     def _say(self, said: SaidT) -> SaidT:
         if self.ready:
             self.outbox.append(said)
@@ -271,7 +276,7 @@ class Session(Hearing):
                 self._hear_answer(ANSWERS.decode(body))
             else:
                 raise ProtocolBroken(f"a message of the kind {kind!r} came", remedy=_UPDATE)
-        except (struct.error, IndexError, msgspec.DecodeError) as error:
+        except (struct.error, IndexError, BadInput, *UNREADABLE) as error:  # what cannot be said again, too
             raise ProtocolBroken(f"a message cannot be read ({error})", remedy=_UPDATE) from error
 
     def _hear_answer(self, answer: Answer) -> None:
@@ -372,6 +377,8 @@ class Session(Hearing):
         question = AskOrders(number) if self._relists else AskStatus(number)
         self._catching_up = self._asked[number] = Asked(number, encode(question))
         self.outbox.append(self._catching_up)
+        if not self._relists:  # the list would have them asked for
+            self._recall_again()
 
     def _go_on(self) -> None:
         """Say, from now on at once, and first of all, in its order, what awaits its answer."""

@@ -14,7 +14,9 @@ from exchange.client.answers import Order, Programmes
 from exchange.client.calls import id_of
 from exchange.client.desk import Desk
 from exchange.client.errors import ProfileError
-from exchange.client.flows import Line
+from exchange.client.feed_wire import FeedLine
+from exchange.client.flows import QueryLine
+from exchange.client.marketreaders import Reader
 from exchange.client.queries import QuerySession
 from exchange.client.session import Session
 from exchange.client.tickets import Instruments
@@ -98,7 +100,8 @@ def as_method(flow: Callable[..., Any], call: CallT) -> CallT:
 def desk_of(
     profile: str | os.PathLike[str] | Profile,
     options: Options | None,
-    linked: Callable[[str, Profile, Options, Conversation], Line],
+    linked: Callable[[str, Profile, Options, Conversation], QueryLine],
+    fed: Callable[[Profile, Reader], FeedLine],
     *,
     cancel_on_disconnect: bool,
 ) -> Desk:
@@ -108,7 +111,7 @@ def desk_of(
         raise ProfileError(f"the profile's {fault}")
     set_to = options or Options()
 
-    def open_history(conversation: QuerySession) -> Line:
+    def open_history(conversation: QuerySession) -> QueryLine:
         endpoint = chosen.endpoints.query
         if not endpoint:
             raise ProfileError(
@@ -119,4 +122,5 @@ def desk_of(
         return linked(endpoint, chosen, set_to._replace(message_bytes_max=HISTORY_BYTES_MAX), conversation)
 
     session = Session(cancel_on_disconnect=cancel_on_disconnect)
-    return Desk(session, linked(chosen.endpoints.orders, chosen, set_to, session), open_history)
+    line = linked(chosen.endpoints.orders, chosen, set_to, session)
+    return Desk(session, line, open_history, lambda reader: fed(chosen, reader))

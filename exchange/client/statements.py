@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple, TypeAlias
 
 from exchange.client.errors import BadInput
+from exchange.protocol.query_messages import Bindable
 
 Parameter: TypeAlias = str | int | float | date | None
 """What is bound to a `?` of a statement; a day or a time is bound as text, in UTC."""
@@ -19,11 +20,20 @@ class Statement(NamedTuple):
     """A statement that reads, and the values bound to it."""
 
     sql: str
-    parameters: tuple[str | int | float | None, ...]
+    parameters: tuple[Bindable, ...] | dict[str, Bindable]
 
 
-_BARS = "select * from bars_1m where instrument = ?"
-_TRADES = "select * from trades where instrument = ?"
+Parameters: TypeAlias = Sequence[Parameter] | Mapping[str, Parameter]
+"""What stands for each `?` or `$1` of a statement, or by its name for each `$name`."""
+
+_TABLES_OF_BARS = {
+    "1s": "select * from bars_1s",
+    "1m": "select * from bars_1m",
+    "5m": "select * from bars_5m",
+    "1h": "select * from bars_1h",
+    "1d": "select * from bars_1d",
+}
+"""The bars that are kept, by how long each lasts; a day is the venue's."""
 _FILLS = """
 select * from (
     select * from executions where member = ? and sequence >= ? order by execution desc limit ?
@@ -41,27 +51,118 @@ order by x.execution
 limit ?
 """
 
+_TRADES_TOLD = """
+select
+    trade, sequence, epoch_us(time) as time_us, price, quantity, subsidy, taker_side,
+    programme is not null as subsidised
+from trades
+where instrument = ? and trade > ? and sequence > ? and sequence <= ? and epoch_us(time) >= ?
+order by trade
+limit ?
+"""
+
+_BARS_TOLD = """
+select epoch_us(start) as start_us, open, high, low, close, volume, amount, trades, subsidised_volume
+from bars_1m
+where instrument = ? and start >= cast(? as timestamp) and epoch_us(start) < ?
+order by start
+limit ?
+"""
+
+FIRST_TIME = "0001-01-01 00:00:00"
+"""A time before all others, as the store's SQL reads it."""
+
 ROWS_MAX = 2**62
 """A limit that limits nothing."""
 
 
-def bars_of(symbol: str, interval: str, start: Moment | None = None, end: Moment | None = None) -> Statement:
-    """Return the statement for an instrument's bars that begin from `start` on and before `end`."""
+def bars_of(
+    symbol: str | None, interval: str, start: Moment | None = None, end: Moment | None = None
+) -> Statement:
+    """Return the statement for bars, of an instrument or of all, that begin from `start` on and before `end`.
+
+    Raises `BadInput` for bars of another length than are kept.
+    """
+    select = _TABLES_OF_BARS.get(interval)
+    if select is None:
+        raise BadInput(
+            f"there are no bars of {interval!r}",
+            field="interval",
+            value=interval,
+            remedy=f"take one of {', '.join(_TABLES_OF_BARS)}, or group trades with time_bucket in SQL",
+        )
+    return _within(select, {"instrument": symbol}, Range("start", start, end), "start")
+
+
+def trades_of(symbol: str | None, start: Moment | None = None, end: Moment | None = None) -> Statement:
+    """Return the statement for the trades, of an instrument or of all, from `start` on and before `end`."""
+    return _within("select * from trades", {"instrument": symbol}, Range("time", start, end), "trade")
+
+
+def quotes_of(symbol: str | None, start: Moment | None = None, end: Moment | None = None) -> Statement:
+    """Return the statement for the top of an instrument's book at the ends of minutes in a range."""
+    return _within("select * from quotes_1m", {"instrument": symbol}, Range("start", start, end), "start")
+
+
+def fixings_of(symbol: str | None, start: Moment | None = None, end: Moment | None = None) -> Statement:
+    """Return the statement for the fixings of the venue's days from `start` on and before `end`."""
+    where = {"instrument": symbol}
+    return _within("select * from fixings", where, Range("day", start, end), "day, instrument")
+
+
+def index_of(tier: str | None, start: Moment | None = None, end: Moment | None = None) -> Statement:
+    """Return the statement for a tier's index, or all, on the days from `start` on and before `end`."""
+    return _within("select * from tier_index", {"tier": tier}, Range("day", start, end), "day, tier")
+
+
+def events_of(symbol: str | None) -> Statement:
+    """Return the statement for what became of an instrument, or of all."""
+    select = "select * from instrument_events"
+    return _within(select, {"instrument": symbol}, Range("time", None, None), "sequence, instrument")
+
+
+def all_trades_of(symbol: str | None, start: Moment | None = None, end: Moment | None = None) -> Statement:
+    """Return the statement for trades as the store has them, which is in their order.
+
+    To sort ten million would take more memory than a query has.
+    """
+    return _within("select * from trades", {"instrument": symbol}, Range("time", start, end))
+
+
+def orders_of(symbol: str | None, start: Moment | None = None, end: Moment | None = None) -> Statement:
+    """Return the statement for the orders, for an instrument or all, entered in a range; unsorted."""
+    return _within("select * from orders", {"instrument": symbol}, Range("time", start, end))
+
+
+def postings_of(symbol: str | None, start: Moment | None = None, end: Moment | None = None) -> Statement:
+    """Return the statement for the postings, of an instrument's credits or all; unsorted."""
+    return _within("select * from postings", {"asset": symbol}, Range("time", start, end))
+
+
+def check_interval(interval: str) -> None:
+    """Raise `BadInput` for bars that are not told live."""
     if interval != "1m":
         raise BadInput(
             f"there are no bars of {interval!r}",
             field="interval",
             value=interval,
-            remedy="take '1m', or group bars_1m with time_bucket in ex.history.sql",
+            remedy="take '1m', or ask history for 1s, 5m, 1h and 1d",
         )
-    from_on, before = " and start >= cast(? as timestamp)", " and start < cast(? as timestamp)"
-    return _within(_BARS, symbol, (from_on, start), (before, end), " order by start")
 
 
-def trades_of(symbol: str, start: Moment | None = None, end: Moment | None = None) -> Statement:
-    """Return the statement for an instrument's trades from `start` on and before `end`."""
-    from_on, before = " and time >= cast(? as timestamp)", " and time < cast(? as timestamp)"
-    return _within(_TRADES, symbol, (from_on, start), (before, end), " order by trade")
+def bars_told(symbol: str, since: Moment | None, before_us: int, limit: int) -> Statement:
+    """Return the statement for `limit` bars that begin from `since` on and before some µs since 1970."""
+    from_on = FIRST_TIME if since is None else moment_text(since, "since")
+    return Statement(_BARS_TOLD, (symbol, from_on, before_us, limit))
+
+
+def trades_told(symbol: str, last: int, after: int, through: int, from_us: int, limit: int) -> Statement:
+    """Return the statement for `limit` trades as the feed tells them.
+
+    They are numbered above `last`, of sequences above `after` and up to `through`, and of times from some
+    µs since 1970 on.
+    """
+    return Statement(_TRADES_TOLD, (symbol, last, after, through, from_us, limit))
 
 
 def fills_of(member: str, since: int, limit: int | None) -> Statement:
@@ -77,21 +178,29 @@ def own_fills_of(member: str, since: int, through: int, after: int, limit: int) 
     return Statement(_OWN_FILLS, (member, since, through, after, limit))
 
 
-def _within(
-    select: str,
-    symbol: str,
-    start: tuple[str, Moment | None],
-    end: tuple[str, Moment | None],
-    order: str,
-) -> Statement:
+class Range(NamedTuple):
+    """The values of one column from a start on and before an end."""
+
+    column: str
+    start: Moment | None
+    end: Moment | None
+
+
+def _within(select: str, equal: Mapping[str, str | None], within: Range, order: str = "") -> Statement:
     """Put a statement together from fixed clauses; every value is bound."""
-    clauses = [select]
-    parameters = [symbol]
-    for field, (clause, moment) in (("start", start), ("end", end)):
+    clauses: list[str] = []
+    parameters: list[Bindable] = []
+    for column, value in equal.items():
+        if value is not None:
+            clauses.append(f"{column} = ?")
+            parameters.append(value)
+    for field, sign, moment in (("start", ">=", within.start), ("end", "<", within.end)):
         if moment is not None:
-            clauses.append(clause)
+            clauses.append(f"{within.column} {sign} cast(? as timestamp)")
             parameters.append(moment_text(moment, field))
-    return Statement("".join([*clauses, order]), tuple(parameters))
+    where = f" where {' and '.join(clauses)}" if clauses else ""
+    ordered = f" order by {order}" if order else ""
+    return Statement(f"{select}{where}{ordered}", tuple(parameters))
 
 
 def moment_text(moment: Moment, field: str) -> str:
@@ -126,22 +235,25 @@ def moment_text(moment: Moment, field: str) -> str:
     return in_utc.replace(tzinfo=None).isoformat(sep=" ")
 
 
-def bound(parameters: Sequence[Parameter]) -> tuple[str | int | float | None, ...]:
+def bound(parameters: Parameters) -> tuple[Bindable, ...] | dict[str, Bindable]:
     """Return parameters as the protocol carries them. Raises `BadInput` for any other type."""
-    values: list[str | int | float | None] = []
-    for at, value in enumerate(parameters, start=1):
-        match value:
-            case date():
-                values.append(moment_text(value, f"parameter {at}"))
-            case bool():
-                values.append(int(value))
-            case None | str() | int() | float():
-                values.append(value)
-            case _:
-                raise BadInput(
-                    f"parameter {at} is a {type(value).__name__}",
-                    field="parameters",
-                    value=value,
-                    remedy="bind text, numbers, days and times, or None",
-                )
-    return tuple(values)
+    if isinstance(parameters, Mapping):
+        return {name: _bindable(f"parameter {name}", value) for name, value in parameters.items()}
+    return tuple(_bindable(f"parameter {at}", value) for at, value in enumerate(parameters, start=1))
+
+
+def _bindable(which: str, value: Parameter) -> Bindable:
+    match value:
+        case date():
+            return moment_text(value, which)
+        case bool():
+            return int(value)
+        case None | str() | int() | float():
+            return value
+        case _:
+            raise BadInput(
+                f"{which} is a {type(value).__name__}",
+                field="parameters",
+                value=value,
+                remedy="bind text, numbers, days and times, or None",
+            )

@@ -54,6 +54,10 @@ class Stream(Generic[T]):
                 self._left -= 1
             return found
 
+    def close(self) -> None:
+        """End it. What is heard meanwhile is kept for another."""
+        self._left = 0
+
     def _look(self) -> None:
         """Take hold of the next one; whoever gives up waiting meanwhile has not lost it."""
         if self._found is None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
-from typing import Concatenate, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
-from exchange.client import account_statement, acting, calls, queries, streams
+from exchange.client import account_statement, acting, calls, history, market, streams
 from exchange.client.desk import Desk
 from exchange.client.errors import BadInput
+from exchange.client.feed_link import FeedLink
 from exchange.client.flows import TIMEOUT_SECONDS, Flow, Stream, Wait, never
 from exchange.client.link import Link
 from exchange.client.queries import Queries
@@ -40,7 +41,9 @@ def connect_sync(
         with connect_sync("sandbox") as ex:
             order = ex.place(ex.instruments["QWEN3-MAX"].buy(250, limit="12.35"))
     """
-    exchange = SyncExchange(desk_of(profile, options, Link, cancel_on_disconnect=cancel_on_disconnect))
+    exchange = SyncExchange(
+        desk_of(profile, options, Link, FeedLink, cancel_on_disconnect=cancel_on_disconnect)
+    )
     try:
         exchange.refresh(timeout)
     except BaseException:
@@ -104,7 +107,7 @@ def synchronous(
 class SyncStream(Generic[T]):
     """An iterator over what comes; the wait for one more is a call of the session's."""
 
-    def __init__(self, shell: SyncShell[Desk], stream: Stream[T]) -> None:
+    def __init__(self, shell: SyncShell[Any], stream: Stream[T]) -> None:
         self._shell = shell
         self._stream = stream
         self._is_over = False
@@ -119,13 +122,18 @@ class SyncStream(Generic[T]):
             raise StopIteration
         return found
 
+    def close(self) -> None:
+        """End it, as its last one does: what it was read from is let go."""
+        self._is_over = True
+        self._stream.close()
+
 
 def synchronous_stream(
-    made: Callable[Concatenate[Desk, P], Stream[T]],
-) -> Callable[Concatenate[SyncShell[Desk], P], Iterator[T]]:
+    made: Callable[Concatenate[DeskT, P], Stream[T]],
+) -> Callable[Concatenate[SyncShell[DeskT], P], SyncStream[T]]:
     """Make a method of a stream: it returns an iterator."""
 
-    def call(self: SyncShell[Desk], /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    def call(self: SyncShell[DeskT], /, *args: P.args, **kwargs: P.kwargs) -> SyncStream[T]:
         return SyncStream(self, made(self._desk, *args, **kwargs))
 
     return as_method(made, call)
@@ -134,10 +142,15 @@ def synchronous_stream(
 class SyncHistory(SyncShell[Queries]):
     """What has been, asked of the venue in SQL; opened when the first question is asked."""
 
-    sql = synchronous(queries.sql)
-    bars = synchronous(queries.bars)
-    trades = synchronous(queries.trades)
-    fills = synchronous(queries.fills)
+    sql = synchronous(history.sql)
+    stream = synchronous_stream(history.stream)
+    bars = synchronous(history.bars)
+    trades = synchronous(history.trades)
+    quotes = synchronous(history.quotes)
+    fixings = synchronous(history.fixings)
+    index = synchronous(history.index)
+    events = synchronous(history.events)
+    fills = synchronous(history.fills)
 
 
 class SyncExchange(SyncShell[Desk], Faced):
@@ -151,7 +164,7 @@ class SyncExchange(SyncShell[Desk], Faced):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, threading.Lock())
         self.history = SyncHistory(desk.queries, self._lock)
-        """SQL, bars, trades and fills, of all that was settled."""
+        """SQL, bars, trades, quotes, fixings and fills, of all that was settled."""
 
     refresh = synchronous(calls.refresh)
     place = synchronous(calls.place)
@@ -165,6 +178,11 @@ class SyncExchange(SyncShell[Desk], Faced):
     fills = synchronous_stream(streams.fills)
     updates = synchronous_stream(streams.updates)
 
+    book = synchronous(market.book)
+    books = synchronous_stream(market.books)
+    trades = synchronous_stream(market.trades)
+    bars = synchronous_stream(market.bars)
+
     account = synchronous(acting.account)
     status = synchronous(acting.status)
     redemptions = synchronous(acting.redemptions)
@@ -174,6 +192,8 @@ class SyncExchange(SyncShell[Desk], Faced):
     statement = synchronous(account_statement.statement)
 
     act = synchronous(acting.act)
+    decide = synchronous(acting.decide)
+    rehearse = synchronous(acting.rehearse)
     redeem = synchronous(acting.redeem)
     recall = synchronous(acting.recall)
     deliver = synchronous(acting.deliver)

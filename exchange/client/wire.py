@@ -26,6 +26,9 @@ FRAMES_PER_TURN_MAX = 256
 BYTES_PER_TURN_MAX = 2**20
 """the bytes after which a turn ends: bounds on the work between two looks at the clock."""
 
+NUDGE_LINGER_MS = 200
+"""How long a close waits for a last word to go out, where there is one."""
+
 _EVENT = struct.Struct("=HI")
 
 
@@ -178,6 +181,12 @@ class Wire:
             outbox.popleft().handed = True
         return True
 
+    def nudge(self) -> None:
+        """Hand over what is to be said, without waiting; a close behind it lets it go out first."""
+        if self.is_up and not self._socket.closed and self._conversation.outbox:
+            self._socket.setsockopt(zmq.LINGER, NUDGE_LINGER_MS)
+            self._say()
+
     def _hear(self) -> None:
         """Take in a bounded part of what has come, and do what the conversation asks for upon it.
 
@@ -207,28 +216,35 @@ class Wire:
 
     def silence(self, what: str) -> ExchangeError:
         """Return the error for an answer that did not come: what is known of the reason."""
-        if self.is_up:
-            return Timeout(
-                f"{self.endpoint} did not answer {what} in time",
-                remedy="ask again, with a longer timeout",
-            )
-        if self._was_up:
-            return ConnectionLost(
-                f"the connection to {self.endpoint} was lost and has not come back",
-                remedy="try again: it is made anew as soon as the venue is there",
-            )
-        if self._is_reached:
-            return ConnectionLost(
-                f"something listens at {self.endpoint}, but does not speak under the venue's key",
-                field="server_key",
-                remedy="see that the profile's server_key and endpoint are of the same venue",
-            )
-        return ConnectionLost(
-            f"nothing answers at {self.endpoint}",
-            field="endpoints",
-            value=self.endpoint,
-            remedy="see that the venue is up, and that the profile's endpoint is its own",
+        return silence_of(
+            self.endpoint, what, is_up=self.is_up, was_up=self._was_up, is_reached=self._is_reached
         )
+
+
+def silence_of(endpoint: str, what: str, *, is_up: bool, was_up: bool, is_reached: bool) -> ExchangeError:
+    """Return the error for an answer that did not come, from what is known of the connection."""
+    if is_up:
+        return Timeout(
+            f"{endpoint} did not answer {what} in time",
+            remedy="ask again, with a longer timeout",
+        )
+    if was_up:
+        return ConnectionLost(
+            f"the connection to {endpoint} was lost and has not come back",
+            remedy="try again: it is made anew as soon as the venue is there",
+        )
+    if is_reached:
+        return ConnectionLost(
+            f"something listens at {endpoint}, but does not speak under the venue's key",
+            field="server_key",
+            remedy="see that the profile's server_key and endpoint are of the same venue",
+        )
+    return ConnectionLost(
+        f"nothing answers at {endpoint}",
+        field="endpoints",
+        value=endpoint,
+        remedy="see that the venue is up, and that the profile's endpoint is its own",
+    )
 
 
 def _dealer(context: zmq.Context[zmq.Socket[bytes]], profile: Profile, options: Options) -> zmq.Socket[bytes]:

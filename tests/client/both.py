@@ -29,23 +29,41 @@ class Blocking:
         if name.startswith("_") or not callable(value) or name in ("instruments", "programmes"):
             return value
 
+        async def made(*args: Any, **kwargs: Any) -> Any:
+            result = value(*args, **kwargs)
+            return await result if iscoroutine(result) else result
+
         def call(*args: Any, **kwargs: Any) -> Any:
-            made = value(*args, **kwargs)
-            if iscoroutine(made):
-                return self._runner.run(made)
-            return self._each(made) if hasattr(made, "__anext__") else made
+            result = self._runner.run(made(*args, **kwargs))
+            return BlockingStream(self._runner, result) if hasattr(result, "__anext__") else result
 
         return call
 
-    def _each(self, stream: Any) -> Iterator[Any]:
-        async def one() -> Any:
-            return await anext(stream, None)
-
-        while (found := self._runner.run(one())) is not None:
-            yield found
-
     def __repr__(self) -> str:
         return repr(self._inner)
+
+
+class BlockingStream:
+    """An asynchronous stream, read on an event loop of its own."""
+
+    def __init__(self, runner: asyncio.Runner, stream: Any) -> None:
+        self._runner = runner
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        async def one() -> Any:
+            return await anext(self._stream, None)
+
+        found = self._runner.run(one())
+        if found is None:
+            raise StopIteration
+        return found
+
+    def close(self) -> None:
+        self._runner.run(self._stream.aclose())
 
 
 class Shell:
@@ -65,6 +83,16 @@ class Shell:
 
         return Blocking(self._runner, self._runner.run(opened()))
 
+    def enter(self, venue: Any, member: str) -> Any:
+        """Open a client of a venue in this process, which the test closes."""
+        if self.name == "sync":
+            return venue.connect(member)
+
+        async def opened() -> Any:
+            return await venue.connect_async(member)
+
+        return Blocking(self._runner, self._runner.run(opened()))
+
     @contextmanager
     def connected(self, profile: Any, **options: Any) -> Iterator[Any]:
         ex = self.open(profile, **options)
@@ -79,6 +107,14 @@ class Shell:
         if self.name == "sync":
             assert line.wait_for(done, monotonic() + PATIENCE)
         else:
+            assert self._runner.run(line.wait_for(done, monotonic() + PATIENCE))
+
+    def listen_until(self, stream: Any, done: Any) -> None:
+        """Let a stream of market data work until something is so; it subscribes anew only then."""
+        if self.name == "sync":
+            assert stream._stream.line.wait_for(done, monotonic() + PATIENCE)
+        else:
+            line = stream._stream._stream.line
             assert self._runner.run(line.wait_for(done, monotonic() + PATIENCE))
 
     def until_cut(self, ex: Any) -> None:

@@ -48,14 +48,15 @@ from exchange.protocol.messages import (
     Orders,
     ProgrammeLeft,
     Proposals,
-    QueryResult,
     Redemptions,
     Refused,
     Status,
     Welcome,
     encode,
 )
+from exchange.protocol.query_messages import Query, QueryResult
 from exchange.protocol.records import COMMAND_STRUCT, REPORT_STRUCT, Command, Report
+from feeds.messages import read_ask
 from matching.vocabulary import (
     BOTH_SIDES,
     EVERY,
@@ -69,6 +70,7 @@ from matching.vocabulary import (
     TimeInForce,
 )
 from settlement.terms import ProgrammeTerms, Rate
+from tests.client.fake_feed import FakeFeed
 
 NOW = 1_780_000_000_000_000_000
 
@@ -150,6 +152,8 @@ class Rules:
         self.trades = 0
         self.fills: list[tuple[int, int]] = []
         self.executions: list[dict[str, Any]] = []
+        self.trades_told: list[dict[str, Any]] = []
+        self.bars: list[dict[str, Any]] = []
         self.orders: dict[int, Resting] = {}
         self.ids: dict[bytes, int] = {}
         self.sent_ats: list[int] = []
@@ -485,9 +489,9 @@ class Rules:
             reason = RejectReason(-order)
             return refusal(self.sequence, reason, detail=detail_of(reason), **fields)
         resting = self.orders[order]
-        return self.report(
-            EventKind.KNOWN, resting, subsidy=self.reserved(resting), detail=resting.stop_price
-        )
+        reserved, stop = self.reserved(resting), resting.stop_price
+        fees = resting.filled  # a hao a lot
+        return self.report(EventKind.KNOWN, resting, fee=fees, subsidy=reserved, detail=stop)
 
     def report(self, kind: EventKind, resting: Resting, **fields: Any) -> Report:
         command = resting.command
@@ -570,14 +574,21 @@ class FakeVenue:
         self._zap.bind("inproc://zeromq.zap.01")
         self._members = self._bound("tcp://127.0.0.1:*")
         self._analysts = self._bound("tcp://127.0.0.1:*")
+        self._public = self._bound("tcp://127.0.0.1:*", zmq.XPUB)
+        self._refreshes = self._bound("tcp://127.0.0.1:*")
+        self._feed_at = self._public.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._refreshes_at = self._refreshes.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.feed = FakeFeed()
+        self.subscribed: set[bytes] = set()
+        self._subscription = threading.Condition()
         self.endpoint = self._members.getsockopt_string(zmq.LAST_ENDPOINT)
         self._queries_at = self._analysts.getsockopt_string(zmq.LAST_ENDPOINT)
         self._is_open = True
         self._thread = threading.Thread(target=self._serve, name="fake venue", daemon=True)
         self._thread.start()
 
-    def _bound(self, endpoint: str) -> zmq.Socket[bytes]:
-        socket = self._context.socket(zmq.ROUTER)
+    def _bound(self, endpoint: str, kind: int = zmq.ROUTER) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, self._server_secret)
@@ -596,7 +607,7 @@ class FakeVenue:
             "public_key": self.known_key.decode(),
             "secret_key": self._known_secret.decode(),
             "server_key": self.server_key.decode(),
-            "endpoints": Endpoints(orders=self.endpoint, query=self._queries_at),
+            "endpoints": Endpoints(self.endpoint, self._queries_at, self._feed_at, self._refreshes_at),
         }
         return Profile(**(fields | changes))
 
@@ -615,6 +626,31 @@ class FakeVenue:
     def _send_all(self, body: bytes) -> None:
         for session in self.rules.sessions:
             self._members.send_multipart([session, body])
+
+    def publish(self, *messages: bytes) -> None:
+        """Have the feed say something to all who have subscribed."""
+        self.do(lambda: [self._public.send(message) for message in messages])
+
+    def until_subscribed(self, topic: bytes) -> None:
+        """Return when somebody listens to a topic of the feed."""
+        with self._subscription:
+            heard = self._subscription.wait_for(lambda: topic in self.subscribed, PATIENCE_MS / 1000)
+        assert heard, f"nobody listens to {topic!r}"
+
+    def until_unsubscribed(self, topic: bytes) -> None:
+        """Return when nobody listens to a topic of the feed any more."""
+        with self._subscription:
+            gone = self._subscription.wait_for(lambda: topic not in self.subscribed, PATIENCE_MS / 1000)
+        assert gone, f"somebody still listens to {topic!r}"
+
+    def restart_feed(self) -> None:
+        """Drop the connection of everybody who listens, and take them again."""
+        self.do(lambda: self._public.close(linger=0))
+        self.subscribed.clear()
+        self.do(self._open_feed_again)
+
+    def _open_feed_again(self) -> None:
+        self._public = self._bound(self._feed_at, zmq.XPUB)
 
     def shut(self) -> None:
         """Drop every connection, and take no more."""
@@ -649,14 +685,22 @@ class FakeVenue:
     def close(self) -> None:
         self.do(lambda: setattr(self, "_is_open", False))
         self._thread.join()
-        for socket in (self._wake, self._told, self._zap, self._members, self._analysts):
+        sockets = (self._members, self._analysts, self._public, self._refreshes)
+        for socket in (self._wake, self._told, self._zap, *sockets):
             socket.close(linger=0)
         self._context.term()
 
     def _serve(self) -> None:
         while self._is_open:
             poller = zmq.Poller()
-            sockets = (self._wake, self._zap, self._members, self._analysts)
+            sockets = (
+                self._wake,
+                self._zap,
+                self._members,
+                self._analysts,
+                self._public,
+                self._refreshes,
+            )
             for socket in sockets:
                 if not socket.closed:
                     poller.register(socket, zmq.POLLIN)
@@ -667,6 +711,10 @@ class FakeVenue:
                 self._hear()
             if self._analysts in ready:
                 self._look_up()
+            if self._public in ready:
+                self._note_subscription()
+            if self._refreshes in ready:
+                self._refresh()
             if self._wake in ready:
                 self._wake.recv()
                 while not self._work.empty():
@@ -691,17 +739,44 @@ class FakeVenue:
         for each, body in answers:
             self._members.send_multipart([each, body])
 
+    def _note_subscription(self) -> None:
+        """Note who begins to listen, or ends."""
+        told = self._public.recv()
+        with self._subscription:
+            (self.subscribed.add if told[0] else self.subscribed.discard)(told[1:])
+            self._subscription.notify_all()
+
+    def _refresh(self) -> None:
+        session, request = self._refreshes.recv_multipart()
+        self._refreshes.send_multipart([session, self.feed.picture(*read_ask(request))])
+
     def _look_up(self) -> None:
         session, frame = self._analysts.recv_multipart()
         query = QUERIES.decode(frame[1:])
-        self.queries.append((query.sql, query.parameters))
+        if not isinstance(query, Query):
+            return  # what was given up is taken back
+        parameters = query.parameters
+        assert isinstance(parameters, tuple), "the client itself binds by place"
+        self.queries.append((query.sql, parameters))
         if "drop" in query.sql:
             refused = Refused(query.request, "query_refused", "sql", "drop", "write a select")
             self._analysts.send_multipart([session, encode(refused)])
             return
         table = pa.table({"instrument": ["QWEN3-MAX", "QWEN3-MAX"], "close": [123_500, 123_600]})
-        if "epoch_us" in query.sql:
-            since, through, after, limit = (int(str(each)) for each in query.parameters[1:])
+        if "from trades" in query.sql and "epoch_us" in query.sql:
+            last, after, through, from_us, limit = (int(str(each)) for each in parameters[1:])
+            rows = [
+                row
+                for row in self.rules.trades_told
+                if row["trade"] > last and after < row["sequence"] <= through and row["time_us"] >= from_us
+            ]
+            table = pa.Table.from_pylist(rows[:limit])
+        elif "from bars_1m" in query.sql and "epoch_us" in query.sql:
+            table = pa.Table.from_pylist(
+                [row for row in self.rules.bars if row["start_us"] < int(str(parameters[2]))]
+            )
+        elif "epoch_us" in query.sql:
+            since, through, after, limit = (int(str(each)) for each in parameters[1:])
             rows = [
                 row
                 for row in self.rules.executions

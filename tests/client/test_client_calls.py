@@ -482,7 +482,9 @@ def test_what_cannot_be_asked_of_history(ex, venue):
     for call, told in (
         (lambda: asked.bars("QWEN3"), "did you mean QWEN3-MAX"),
         (lambda: asked.trades("qwen3-max"), "did you mean QWEN3-MAX"),
-        (lambda: asked.bars("QWEN3-MAX", "5m"), "there are no bars of '5m': take '1m'"),
+        (lambda: asked.bars("QWEN3-MAX", "7m"), "there are no bars of '7m': take one of 1s, 1m, 5m"),
+        (lambda: asked.bars("QWEN3-MAX", prices="hkd"), "prices 'hkd' is no unit: take hao or yuan"),
+        (lambda: asked.stream("select 1", chunk_rows=0), "chunk_rows 0 is no length of a chunk"),
         (
             lambda: asked.bars("QWEN3-MAX", start="yesterday"),
             "start 'yesterday' is no point in time",

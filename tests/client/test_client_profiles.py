@@ -75,6 +75,14 @@ def test_a_name_that_is_nowhere_is_told_with_the_place_and_the_remedy(tmp_path, 
     assert isinstance(caught.value, ExchangeError)
 
 
+def test_a_name_that_is_not_there_is_told_with_those_that_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("BOURSE_VENUE", str(tmp_path))
+    for name in ("firm-02", "auditor", "firm-01"):
+        write_profile(tmp_path / "keys" / f"{name}.toml", PROFILE)
+    with pytest.raises(ProfileError, match=r"name one that is there \(auditor, firm-01, firm-02\), or give"):
+        load_profile("sandbox")
+
+
 @pytest.mark.parametrize("path", ["nowhere/acme.toml", "acme.toml", "../acme"])
 def test_a_path_is_not_taken_for_a_name(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from exchange import OrderRejected, RequestRefused, SessionEnded
 from exchange.client.errors import UpdatesMissed
 from exchange.client.tickets import client_id_bytes
 from exchange.client.updates import UpdateBook, UpdateReader
-from exchange.protocol.messages import MESSAGE, REQUESTS, AskOrders, AskStatus, Logon, Refused, encode
+from exchange.protocol.messages import (
+    ANSWERS,
+    MESSAGE,
+    REQUESTS,
+    Account,
+    AskOrders,
+    AskStatus,
+    Logon,
+    Refused,
+    encode,
+)
 from exchange.protocol.records import Command
+from exchange.testing import Exchange
 from matching.vocabulary import EventKind, OrderState, RejectReason
 from tests.client.test_client_session import LATER, NOW, Line, buy
 
@@ -81,6 +93,30 @@ def test_a_list_that_is_refused_is_asked_for_on_another_connection(line):
     assert isinstance(question, AskOrders)
     line.session.receive(encode(Refused(question.request, "throttled", "rate", "", "wait")))
     assert (line.session.wants_new_link, line.session.ready) == (True, False)
+
+
+@pytest.mark.parametrize("refusals", [1, 3, 4])
+def test_a_question_that_is_throttled_is_asked_again_a_few_times(refusals, monkeypatch):
+    venue = Exchange()
+    told = [Refused(0, "throttled", "rate", "", "wait 1 ms", 1)] * refusals
+    with venue.connect("SANDBOX") as ex:
+        session = ex._desk.session
+        heard = session.receive
+
+        def receive(frame):
+            """Hear a refusal in the place of the next answers."""
+            if told and frame[:1] == MESSAGE and isinstance(answer := ANSWERS.decode(frame[1:]), Account):
+                frame = encode(replace(told.pop(), request=answer.request))
+            heard(frame)
+
+        monkeypatch.setattr(session, "receive", receive)
+        if refusals <= 3:
+            assert ex.account().money.available > 0
+        else:
+            with pytest.raises(RequestRefused, match="throttled") as refused:
+                ex.account()
+            assert refused.value.retry_after == 0.001
+    assert told == []
 
 
 def test_what_awaits_an_answer_is_said_when_all_that_was_missed_is_heard(line):

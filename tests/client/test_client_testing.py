@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from exchange import FillsMissed, OrderRejected, OrderState, ProfileError, SessionEnded, UnknownName
+from exchange import OrderRejected, OrderState, SessionEnded, UnknownName
 from exchange.config import SessionSettings, Settings, ThrottleSettings
 from exchange.testing import SECOND_NS, Exchange
 
@@ -148,12 +148,51 @@ def test_a_venue_in_memory_leaves_nothing_to_come_back_from(venue):
         venue.restart()
 
 
-def test_there_is_no_history_without_a_settlement_process(venue):
+def traded(venue, lots=4):
+    """Let the sandbox buy, with the voucher, in one minute; and a minute pass."""
+    with venue.connect("ALIBABA") as provider, venue.connect("SANDBOX") as ex:
+        qwen = ex.instruments["QWEN3-MAX"]
+        provider.place(qwen.sell(lots, limit=qwen.listing.list_price))
+        order = ex.place(qwen.buy(lots, limit=qwen.listing.list_price, programme=next(iter(ex.programmes))))
+    pass_seconds(venue, 60)
+    return order
+
+
+def test_history_is_as_of_the_last_command(venue):
+    with venue.connect("AUDITOR") as auditor:
+        assert auditor.history.trades("QWEN3-MAX").rows() == []
+        first, second = traded(venue), traded(venue, 6)
+        bars = auditor.history.bars("QWEN3-MAX", "1m").rows()
+        assert [(bar["volume"], bar["subsidised_share"]) for bar in bars] == [(4, 1.0), (6, 1.0)]
+        orders = auditor.history.sql("select \"order\", client_id from orders where side = 'buy' order by 1")
+        assert [row["order"] for row in orders.rows()] == [first.id, second.id]
+        assert orders.sequence == venue.engine.sequence
+
+
+def test_a_firm_sees_its_own_rows_of_history_in_chunks_too(venue):
+    traded(venue)
     with venue.connect("SANDBOX") as ex:
-        with pytest.raises(ProfileError, match="has no query service: ask a served one"):
-            ex.history.sql("select 1")
-        with pytest.raises(FillsMissed):
-            next(ex.fills(since=1, timeout=0))
+        sides = ex.history.sql("select distinct side from orders").rows()
+        assert sides == [{"side": "buy"}]
+        chunks = list(ex.history.stream("select range as n from range(10)", chunk_rows=4))
+        assert [row["n"] for chunk in chunks for row in chunk.rows()] == list(range(10))
+        assert max(map(len, chunks)) <= 4
+        assert next(ex.fills(since=1, timeout=0)).quantity == 4
+
+
+def test_history_outlives_a_crash_with_the_journal(tmp_path):
+    venue = Exchange(folder=tmp_path / "journal")
+
+    async def volume(day):
+        async with venue.connect_async("AUDITOR") as ex:
+            return sum(row["volume"] for row in (await ex.history.bars("QWEN3-MAX", day)).rows())
+
+    traded(venue)
+    assert asyncio.run(volume("1d")) == 4
+    venue.restart()
+    traded(venue, 5)
+    assert asyncio.run(volume("1d")) == 9
+    venue.journal.close()
 
 
 def test_whom_the_venue_does_not_know_is_told_who_is_meant(venue):

@@ -283,3 +283,13 @@ def test_watching_on_a_terminal_draws_all_there_is(capsys, monkeypatch):
     assert "the venue does not answer" in out
     assert "settlement" in out
     assert "snapshot at 1,000" in out
+
+
+def test_no_venue_is_founded_among_other_peoples_files(tmp_path):
+    tmp_path.joinpath("venue.toml").write_text("")
+    tmp_path.joinpath("thesis.tex").write_text("")
+    told = CliRunner().invoke(bourse, ["serve", str(tmp_path), "--port", "0"])
+    assert (told.exit_code, "thesis.tex lies here; name a new folder" in told.output) == (2, True)
+    assert not Folder(tmp_path).exists()
+    tmp_path.joinpath("thesis.tex").unlink()
+    assert Folder(tmp_path).strangers() == []
