@@ -6,44 +6,18 @@ import os
 import time
 from pathlib import Path
 
-from bench.bench_core import NOON, as_commands, founding, sales
-from exchange.engine import RULES_VERSION, Engine
+from bench.journals import journalled
 from exchange.server.folder import Folder
-from exchange.server.journal import Journal
 from exchange.server.rebuild import settle
-from exchange.server.sequencer import Sequencer
 from matching.workloads import realistic
 
 COMMANDS = int(os.environ.get("BENCH_COMMANDS", "1000000"))
-FIRMS = 1_000
-BATCH = 4_096
-PIECE = 1_000_000
-
-
-def journalled(folder: Folder) -> int:
-    """Journal a market and `realistic` with half of the buys subsidised; return how many commands it was."""
-    folder.found((), [])
-    journal = Journal.open(folder.journal, rules_version=RULES_VERSION)
-    engine = Engine()
-    sequencer = Sequencer(engine, journal, lambda: NOON)
-    sequencer.found(founding(FIRMS))
-    sequencer.submit(sales(FIRMS))
-    warm_up, tape = realistic(COMMANDS, 1)
-    ids: dict[int, int] = {}
-    start = 0
-    for part in (warm_up, *(tape[at : at + PIECE] for at in range(0, len(tape), PIECE))):
-        commands = as_commands(part, engine.sequence + 1, ids, start, FIRMS)
-        for at in range(0, len(commands), BATCH):
-            sequencer.submit(commands[at : at + BATCH])
-        start += len(part)
-    journal.close()
-    return engine.sequence
 
 
 def bench_rebuild(benchmark, tmp_path: Path):
     """From the first frame to the committed file, engine replica and all."""
     folder = Folder(tmp_path / "venue")
-    commands = journalled(folder)
+    commands = journalled(folder, *realistic(COMMANDS, 1)).sequence
     cpu = []
 
     def once():

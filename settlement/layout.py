@@ -111,7 +111,8 @@ PROGRAMME = np.dtype(
         ("names_instruments", "u1"),
         ("excludes", "u1"),
         ("closed", "u1"),
-        ("unused", "u1", (2,)),
+        ("enrols", "u1"),
+        ("unused", "u1"),
     ]
 )
 """One programme in one fiscal year: its budget's four states, and what its terms limit. Money in hao,
@@ -318,7 +319,7 @@ hao, that deposits and programmes have brought in: all balances together never e
 class Ledger(NamedTuple):
     """Balances, programmes and what orders have at stake, of all members. `rates` has `RATES` a programme.
 
-    `included` finds the instruments that a programme names.
+    `included` finds the instruments that a programme names, `enrolled` the members that are enrolled in one.
     """
 
     accounts: np.ndarray
@@ -330,6 +331,7 @@ class Ledger(NamedTuple):
     programmes: np.ndarray
     rates: np.ndarray
     included: np.ndarray
+    enrolled: np.ndarray
     exclusions: np.ndarray
     barred: np.ndarray
     groups: np.ndarray
@@ -356,6 +358,7 @@ def empty_ledger(orders: int) -> Ledger:
         programmes=np.zeros(4, PROGRAMME),
         rates=np.zeros(4 * RATES, np.int32),
         included=empty_places(64),
+        enrolled=empty_places(64),
         exclusions=np.zeros(4, EXCLUSION),
         barred=np.zeros(4, BARRED),
         groups=np.zeros(16, GROUP),

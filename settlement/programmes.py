@@ -25,7 +25,7 @@ place_of_rate = kernel(rate_index)
 
 @kernel
 def inclusion_key(instrument: int, programme: int) -> int:
-    """Return the id under which it is noted that a programme names an instrument."""
+    """Return the id under which it is noted that a programme names an instrument, or enrols a member."""
     return int(instrument) * _PROGRAMMES_MAX + int(programme)  # those of rows are 32 bits wide
 
 
@@ -83,6 +83,14 @@ def is_barred(ledger: Ledger, programme: int, member: int) -> bool:
 
 
 @kernel
+def is_enrolled(ledger: Ledger, programme: int, member: int) -> bool:
+    """Tell whether a programme takes a member: anybody, or those that were enrolled in it."""
+    if ledger.programmes[programme].enrols == 0:
+        return True
+    return bool(find(ledger.enrolled, inclusion_key(member, programme)) != NO_SLOT)
+
+
+@kernel
 def barred(ledger: Ledger, order: Row, now: int) -> int:
     """Return why no programme may pay for this order, or NONE. One line a rule."""
     if not 0 <= order.programme < ledger.totals[0].programmes:
@@ -100,6 +108,8 @@ def barred(ledger: Ledger, order: Row, now: int) -> int:
     if rate_for(ledger, order.programme, order.member, order.instrument) == 0:
         return RejectReason.PROGRAMME_NOT_ELIGIBLE
     if is_barred(ledger, order.programme, order.member):
+        return RejectReason.PROGRAMME_NOT_ELIGIBLE
+    if not is_enrolled(ledger, order.programme, order.member):
         return RejectReason.PROGRAMME_NOT_ELIGIBLE
     if is_own(ledger, order.instrument, group):
         return RejectReason.PROGRAMME_OWN_PROVIDER

@@ -1,4 +1,4 @@
-"""The analyst's SQL: one statement in, an Arrow stream out, and nothing else touched.
+"""The analyst's SQL: one statement in, Arrow out, whole or in chunks, and nothing else touched.
 
 Three walls, because each alone has a hole. The store's settings bar files, extensions and settings,
 but leave the database's own files to be read by `read_blob` and written by `copy`. A read-only
@@ -7,69 +7,58 @@ it runs: DuckDB's own parse tree must hold nothing but queries over the public t
 that only compute. A firm's statement finds other tables under the same names: its own rows, and the
 public history without members and order numbers.
 
-What cannot be barred here is memory that a single value takes (`replace` of long texts, say): that
-wants a process of its own with a limit set by the operating system.
+What cannot be barred here is memory that a single step of a query takes (`a || a` a few times over, say):
+the process's growth is watched, but a step is not interrupted. That wants a process of its own with a limit
+set by the operating system.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from threading import Event, Thread
-from typing import Any
 
 import duckdb
 import msgspec
 import pyarrow as pa
 
-from settlement.store import Store, describe, statement
+from settlement.alarms import Alarm
+from settlement.chunking import Chunker, whole_stream
+from settlement.statement_check import NESTED, QueryRefused, StatementCheck
+from settlement.store import Store, describe
+from settlement.units import by_column, described
+
+__all__ = ["Answer", "Chunk", "Parameters", "QueryLimits", "QueryRefused", "QueryService", "Question"]
 
 Parameters = Sequence[object] | Mapping[str, object]
 """What stands for $1, $2 ... or for $name."""
 
-Tree = Mapping[str, Any]
-"""A node of DuckDB's parse tree, as it writes it in JSON."""
-
-Path = tuple[str, ...]
-"""A name with what stands before its dots, in lower case."""
-
 _BATCH_ROWS = 16_384
 _COMPLAINT_LETTERS = 1000
-_INTERRUPT_AGAIN_S = 0.05
+_COMPLAINTS = (duckdb.Error, pa.ArrowException, MemoryError, OSError, RecursionError, TypeError, ValueError)
+"""What DuckDB and Arrow raise of a statement that they cannot work on; OSError once rows come."""
 
-_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE"})
-_SOURCES = frozenset({"EMPTY", "EXPRESSION_LIST", "JOIN", "PIVOT", "SUBQUERY"})
-_MODIFIERS = frozenset(
-    {
-        "DISTINCT_MODIFIER",
-        "LIMIT_MODIFIER",
-        "LIMIT_PERCENT_MODIFIER",
-        "ORDER_MODIFIER",
-        "ORDER_DEFAULT",
-        "ASCENDING",
-        "DESCENDING",
-    }
-)
-_CONSTRUCTS = _NODES | _SOURCES | _MODIFIERS
-"""What a statement may be made of beside expressions, tables and table functions."""
+_NO_MEMORY = "Out of Memory Error"
 
-_CATALOGUE = {("information_schema", "columns"), ("information_schema", "tables")}
-_TABLE_FUNCTIONS = frozenset(
-    {"duckdb_columns", "duckdb_functions", "duckdb_views", "generate_series", "range", "unnest"}
-)
-
-_EXPLAIN = re.compile(r"\s*explain(\s+analyze)?(\s*\(\s*format\s+\w+\s*\))?\s+", re.IGNORECASE)
+_KEYLESS_MAP = 'MAP("NULL"'
+"""How DuckDB writes the type of `map{}`: Arrow cannot hold one, and ends the process instead of raising."""
 
 
 class QueryLimits(msgspec.Struct, frozen=True):
-    """What one question may take: of its text, of its answer, and of time."""
+    """What one question may take: of its text, of its answer, of time, and of memory."""
 
     text_letters: int = 65_536
     rows: int = 1_000_000
     answer_bytes: int = 64 * 1024 * 1024
     timeout_ms: int = 10_000
+    """How long an answer may take, or one chunk of it."""
+    stream_rows: int = 100_000_000
+    chunk_rows: int = 1 << 20
+    chunk_bytes: int = 16 * 1024 * 1024
+    """Where a chunk ends at the latest, before it is compressed."""
+    stream_ms: int = 120_000
+    """How long an answer in chunks may take in all, its reader's pauses included."""
+    memory_growth: int = 2 * 1024 * 1024 * 1024
+    """By how much the whole process may grow while a question is at work: twice what DuckDB counts itself."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -81,44 +70,33 @@ class Answer(msgspec.Struct, frozen=True):
     sequence: int
 
 
-class QueryRefused(msgspec.Struct, frozen=True):
-    """Why there is no answer: a code for programs, what was wrong, and what to do instead.
+class Chunk(msgspec.Struct, frozen=True):
+    """The next rows of an answer, as an Arrow IPC stream of their own; chunks are numbered from 0."""
 
-    Codes: too_long, one_statement, statement, table, function, construct (none of these ran); sql
-    (DuckDB's own complaint), timeout, memory, rows, bytes.
-    """
-
-    code: str
-    field: str
-    value: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.field} {self.value}; {self.remedy}"
-
-
-_DEPTH_MAX = 500
-"""How deep a parse tree may go: about 250 expressions within one another. Interpreters stop at other
-depths, or overflow; the limit is ours, so that it is the same everywhere."""
-
-_NESTED = QueryRefused("sql", "sql", "nested too deeply", "break it into with-clauses")
+    arrow_ipc_stream: bytes
+    rows: int
+    number: int
+    sequence: int
+    is_last: bool
 
 
 class QueryService:
     """Answers questions about a store, each on a connection of its own.
 
-    `answer` may be called in another thread than the one that writes, and in several at once.
+    It may be called in another thread than the one that writes, and in several at once.
     """
 
     def __init__(self, store: Store, limits: QueryLimits | None = None) -> None:
         """Learn the public tables and the functions that may be called."""
-        self._limits = limits or QueryLimits()
-        self._store = store
-        names = {column.table for column in describe(store)}
-        self._firm_tables = frozenset({(name,) for name in names} | _CATALOGUE)
-        self._tables = self._firm_tables | {("main", name) for name in names}
-        functions = store.cursor().execute(statement("query_functions")).fetchall()
-        self._functions = frozenset(name for (name,) in functions)
+        self.limits = limits or QueryLimits()
+        self.store = store
+        columns = describe(store)
+        self.meanings = by_column(columns)
+        self.check = StatementCheck(store.cursor(), {column.table for column in columns})
+
+    def question(self, sql: str, parameters: Parameters = (), viewer: str | None = None) -> Question:
+        """Return a question that has not begun; to be closed."""
+        return Question(self, sql, parameters, viewer)
 
     def answer(
         self, sql: str, parameters: Parameters = (), viewer: str | None = None
@@ -127,210 +105,167 @@ class QueryService:
 
         `viewer` is the firm that asks, and sees no other member's rows; None sees everything.
         """
-        began = time.perf_counter()
-        if len(sql) > self._limits.text_letters:
-            remedy = f"send at most {self._limits.text_letters} letters"
-            return QueryRefused("too_long", "sql", f"{len(sql)} letters", remedy)
-        cursor = self._store.cursor()
+        question = self.question(sql, parameters, viewer)
         try:
-            with _deadline(cursor, self._limits.timeout_ms):
-                if viewer is not None:
-                    cursor.execute("set variable viewer = $1", [viewer])
-                    cursor.execute("use firm")
-                found = self._refusal(cursor, sql, viewer) or self._run(cursor, sql, parameters)
-        except (duckdb.Error, TypeError, RecursionError) as error:
-            return self._complaint(error)
+            return question.answer()
         finally:
-            cursor.close()
-        if isinstance(found, QueryRefused):
-            return found
-        table, sequence = found
-        stream = _ipc_stream(table)
-        return Answer(stream, table.num_rows, time.perf_counter() - began, sequence)
+            question.close()
 
-    def _complaint(self, error: Exception) -> QueryRefused:
-        """Return what DuckDB says of a statement; a TypeError is of what is no value of its own."""
-        if isinstance(error, duckdb.InterruptException):
-            remedy = "ask for less, narrowed by time or instrument"
-            return QueryRefused("timeout", "sql", f"{self._limits.timeout_ms} ms", remedy)
-        if isinstance(error, duckdb.OutOfMemoryException):
-            remedy = "ask for less at once, or group it more coarsely"
-            return QueryRefused("memory", "sql", "needs more memory than there is", remedy)
-        if isinstance(error, RecursionError):
-            return _NESTED
-        return QueryRefused("sql", "sql", str(error)[:_COMPLAINT_LETTERS], "correct the statement")
 
-    def _run(
-        self, cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Parameters
-    ) -> tuple[pa.Table, int] | QueryRefused:
+class Question:
+    """One statement at work, in a read-only transaction of its own: asked for whole, or chunk by chunk.
+
+    One thread at a time works on it; `stop` may be called in any.
+    """
+
+    def __init__(self, service: QueryService, sql: str, parameters: Parameters, viewer: str | None) -> None:
+        self._service = service
+        self._limits = service.limits
+        self._sql = sql
+        self._parameters = parameters
+        self._viewer = viewer
+        self._cursor = service.store.cursor()
+        self._alarm = Alarm(self._cursor.interrupt, self._limits.memory_growth)
+        self._end = time.monotonic() + self._limits.stream_ms / 1000
+        self._sequence = 0
+        self._tables: frozenset[str] = frozenset()
+        self._reader: pa.RecordBatchReader | None = None
+        self._batches: Iterator[pa.RecordBatch] = iter(())
+        self._left: pa.RecordBatch | None = None
+        self._chunker = Chunker(self._described)
+        self._chunks = self._rows = 0
+
+    def stop(self, why: str) -> None:
+        """Have it end at once; it is answered with `why`: cancelled or memory."""
+        self._alarm.ring(why)
+
+    def close(self) -> None:
+        """Let go of its transaction."""
+        if self._reader is not None:
+            self._reader.close()
+        self._cursor.close()
+
+    def answer(self) -> Answer | QueryRefused:
+        """Return the whole answer."""
+        began = time.perf_counter()
+        try:
+            with self._alarm.watching(self._limits.timeout_ms / 1000):
+                found = self._begin() or self._read_all()
+            if isinstance(found, QueryRefused):
+                return found
+            stream = whole_stream(found, self._described)
+        except _COMPLAINTS as error:
+            return self._complaint(error)
+        return Answer(stream, found.num_rows, time.perf_counter() - began, self._sequence)
+
+    def next_chunk(self, rows: int) -> Chunk | QueryRefused:
+        """Return the next chunk, of at most `rows` rows; the last one may have none."""
+        left = self._end - time.monotonic()
+        seconds = min(self._limits.timeout_ms / 1000, left)
+        if seconds <= 0:
+            return self._refused("timeout")
+        try:
+            with self._alarm.watching(seconds):
+                refusal = self._begin() if self._reader is None else None
+                if refusal is not None:
+                    return refusal
+                table, is_last = self._read_chunk(min(rows, self._limits.chunk_rows))
+                stream = self._chunker.stream(table)
+        except _COMPLAINTS as error:
+            return self._complaint(error)
+        self._rows += table.num_rows
+        if self._rows > self._limits.stream_rows:
+            value = f"more than {self._limits.stream_rows}"
+            return QueryRefused("rows", "answer", value, "narrow it by time or instrument")
+        self._chunks += 1
+        return Chunk(stream, table.num_rows, self._chunks - 1, self._sequence, is_last)
+
+    def _begin(self) -> QueryRefused | None:
+        """Read the statement, and begin it if it may run."""
+        letters_max = self._limits.text_letters
+        if len(self._sql) > letters_max:
+            remedy = f"send at most {letters_max} letters"
+            return QueryRefused("too_long", "sql", f"{len(self._sql)} letters", remedy)
+        if self._alarm.why:
+            return self._refused(self._alarm.why)
+        cursor = self._cursor
+        if self._viewer is not None:
+            cursor.execute("set variable viewer = $1", [self._viewer])
+            cursor.execute("use firm")
+        tables = self._service.check.read(cursor, self._sql, self._viewer)
+        if isinstance(tables, QueryRefused):
+            return tables
+        self._tables = tables
         cursor.execute("begin transaction read only")
-        ((sequence,),) = cursor.execute("select sequence from base.watermark").fetchall()
-        given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
-        relation = cursor.sql(sql, params=given) if given else cursor.sql(sql)
-        with relation.to_arrow_reader(_BATCH_ROWS) as reader:
-            table = self._read(reader)
-        return table if isinstance(table, QueryRefused) else (table, sequence)
+        ((self._sequence,),) = cursor.execute("select sequence from base.watermark").fetchall()
+        given = self._parameters
+        given = dict(given) if isinstance(given, Mapping) else list(given)
+        relation = cursor.sql(self._sql, params=given) if given else cursor.sql(self._sql)
+        if any(_KEYLESS_MAP in str(kind) for kind in relation.types):
+            remedy = "give its keys a type, as in map{}::map(varchar, bigint)"
+            return QueryRefused("construct", "answer", "a map whose keys have no type", remedy)
+        self._reader = relation.to_arrow_reader(_BATCH_ROWS)
+        self._batches = iter(self._reader)
+        return None
 
-    def _read(self, reader: pa.RecordBatchReader) -> pa.Table | QueryRefused:
+    def _read_all(self) -> pa.Table | QueryRefused:
         """Take the rows as they come, so that no more is made of an answer than may be sent."""
+        assert self._reader is not None, "it has begun"
         batches: list[pa.RecordBatch] = []
         rows = size = 0
-        for batch in reader:
+        for batch in self._batches:
             batches.append(batch)
             rows += batch.num_rows
             size += batch.nbytes
             if rows > self._limits.rows:
-                remedy = "add a limit, or group the rows"
+                remedy = "add a limit, group the rows, or read it in chunks"
                 return QueryRefused("rows", "answer", f"more than {self._limits.rows}", remedy)
             if size > self._limits.answer_bytes:
-                remedy = "add a limit, or name fewer columns"
+                remedy = "add a limit, name fewer columns, or read it in chunks"
                 value = f"more than {self._limits.answer_bytes}"
                 return QueryRefused("bytes", "answer", value, remedy)
-        return pa.Table.from_batches(batches, reader.schema)
+        return pa.Table.from_batches(batches, self._reader.schema)
 
-    def _refusal(
-        self, cursor: duckdb.DuckDBPyConnection, sql: str, viewer: str | None
-    ) -> QueryRefused | None:
-        """Return why a statement may not run, or None; nothing of it is run to find out."""
-        statements = cursor.extract_statements(sql)
-        if len(statements) != 1:
-            count = f"{len(statements)} statements"
-            return QueryRefused("one_statement", "sql", count, "send exactly one statement")
-        kind, text = statements[0].type, statements[0].query
-        explain = _EXPLAIN.match(text) if viewer is None else None  # It counts others' rows too.
-        if kind == duckdb.StatementType.EXPLAIN and explain:
-            text = text[explain.end() :]
-        elif kind == duckdb.StatementType.MULTI:
-            remedy = "name the values of pivot: on column in (...)"
-            return QueryRefused("statement", "sql", "a pivot over unnamed values", remedy)
-        elif kind != duckdb.StatementType.SELECT:
-            return _not_a_query(kind.name)
-        (tree,) = cursor.execute(statement("parse"), [text]).fetchall()[0]
-        parsed = msgspec.json.decode(tree)
-        if parsed["error"]:
-            return _not_a_query(f"{kind.name}: {parsed['error_message']}")
-        tables = self._tables if viewer is None else self._firm_tables
-        return self._fault(parsed["statements"], tables)
+    def _read_chunk(self, rows_max: int) -> tuple[pa.Table, bool]:
+        """Take the rows of one chunk, and tell whether it is the last."""
+        assert self._reader is not None, "it has begun"
+        batches: list[pa.RecordBatch] = []
+        rows = size = 0
+        is_last = False
+        while rows < rows_max and size < self._limits.chunk_bytes:
+            batch = self._left if self._left is not None else next(self._batches, None)
+            self._left = None
+            if batch is None:
+                is_last = True
+                break
+            if rows + batch.num_rows > rows_max:
+                self._left = batch.slice(rows_max - rows)
+                batch = batch.slice(0, rows_max - rows)
+            batches.append(batch)
+            rows += batch.num_rows
+            size += batch.nbytes
+        return pa.Table.from_batches(batches, self._reader.schema), is_last
 
-    def _fault(self, tree: object, tables: frozenset[Path]) -> QueryRefused | None:
-        """Return the first thing that a parse tree may not hold, if any.
+    def _described(self, schema: pa.Schema) -> pa.Schema:
+        return described(schema, self._tables, self._service.meanings)
 
-        A with-clause is in sight of those after it and of the query that they stand before, and of
-        itself only if it is recursive; elsewhere the same name would mean a table.
-        """
-        waiting = [(tree, tables, 0)]
-        while waiting:
-            node, named, depth = waiting.pop()
-            if depth > _DEPTH_MAX:
-                return _NESTED
-            if isinstance(node, list):
-                waiting.extend((part, named, depth + 1) for part in node)
-            elif isinstance(node, dict):
-                fault = self._node_fault(node, named)
-                if fault:
-                    return fault
-                for name, body in _with_clauses(node):
-                    recursive = body.get("type") == "RECURSIVE_CTE_NODE"
-                    waiting.append((body, named | {(name,)} if recursive else named, depth + 1))
-                    named |= {(name,)}
-                waiting.extend((part, named, depth + 1) for part in _parts(node))
-        return None
+    def _complaint(self, error: Exception) -> QueryRefused:
+        """Return what DuckDB says of a statement; a TypeError is of what is no value of its own."""
+        if self._alarm.why and not isinstance(error, RecursionError):
+            return self._refused(self._alarm.why)
+        if isinstance(error, duckdb.OutOfMemoryException | MemoryError) or _NO_MEMORY in str(error):
+            return self._refused("memory")
+        if isinstance(error, RecursionError):
+            return NESTED
+        return QueryRefused("sql", "sql", str(error)[:_COMPLAINT_LETTERS], "correct the statement")
 
-    def _node_fault(self, node: Tree, named: frozenset[Path]) -> QueryRefused | None:
-        kind = node.get("type")
-        if "class" in node:
-            return self._function_fault(node)
-        if kind == "BASE_TABLE":
-            return _table_fault(node, named)
-        if kind == "SHOW_REF":
-            return _table_fault(node, named | {(), ('"tables"',)})
-        if kind == "TABLE_FUNCTION":
-            path = _path(node["function"])
-            if len(path) > 1 or path[0] not in _TABLE_FUNCTIONS:
-                remedy = f"use one of {', '.join(sorted(_TABLE_FUNCTIONS))}"
-                return QueryRefused("function", "from", ".".join(path), remedy)
-        elif isinstance(kind, str) and kind not in _CONSTRUCTS:
-            return QueryRefused("construct", "sql", kind.lower(), "send a plain query")
-        return None
-
-    def _function_fault(self, node: Tree) -> QueryRefused | None:
-        if node["class"] not in ("FUNCTION", "WINDOW") or _path(node)[-1] in self._functions:
-            return None
-        remedy = "use a function that only computes, or do it with the answer"
-        return QueryRefused("function", "select", ".".join(_path(node)), remedy)
-
-
-def _table_fault(node: Tree, allowed: frozenset[Path]) -> QueryRefused | None:
-    path = _path(node)
-    if path in allowed:
-        return None
-    remedy = "name one of those that `show tables` lists"
-    return QueryRefused("table", "from", ".".join(path), remedy)
-
-
-def _path(node: Tree) -> Path:
-    """Return the name that a node of the tree bears, with what stands before its dots."""
-    return tuple(_folded(part) for part in node["qualified_name"].get("path", []))
-
-
-def _folded(name: str) -> str:
-    """Return a name as DuckDB compares it: the case of letters beyond ASCII counts."""
-    return name.lower() if name.isascii() else name
-
-
-def _parts(node: Tree) -> Iterator[object]:
-    """Yield what is inside a node, without its with-clauses; of a table function, its arguments."""
-    if node.get("type") == "TABLE_FUNCTION":
-        yield node["function"].get("arguments")
-    else:
-        yield from (part for key, part in node.items() if key != "cte_map")
-
-
-def _not_a_query(value: str) -> QueryRefused:
-    remedy = "send a query: select, with, describe, summarize, show tables or explain"
-    return QueryRefused("statement", "sql", value.lower(), remedy)
-
-
-def _with_clauses(tree: Tree) -> Iterator[tuple[str, Any]]:
-    """Yield the with-clauses of a query node, in their order: each sees those before it."""
-    for entry in tree.get("cte_map", {}).get("map", []):
-        yield _folded(entry["key"]), entry["value"]["query_node"]
-
-
-@contextmanager
-def _deadline(cursor: duckdb.DuckDBPyConnection, timeout_ms: int) -> Iterator[None]:
-    """Interrupt whatever the cursor does once the time is over, again and again until it stops.
-
-    Once is not enough: an interrupt that falls between two statements is forgotten.
-    """
-    done = Event()
-
-    def watch() -> None:
-        wait_s = timeout_ms / 1000
-        while not done.wait(wait_s):
-            cursor.interrupt()
-            wait_s = _INTERRUPT_AGAIN_S
-
-    watcher = Thread(target=watch, name="query deadline", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
-
-
-def _ipc_stream(table: pa.Table) -> bytes:
-    """Return an Arrow IPC stream; sums of int64, which DuckDB widens, are int64 again."""
-    for place, field in enumerate(table.schema):
-        if field.type == pa.decimal128(38, 0):
-            try:
-                narrow = table.column(place).cast(pa.int64())
-            except pa.ArrowInvalid:  # It does not fit: the reader gets the wide decimal.
-                continue
-            table = table.set_column(place, field.name, narrow)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    stream: bytes = sink.getvalue().to_pybytes()
-    return stream
+    def _refused(self, why: str) -> QueryRefused:
+        """Return the refusal of a question that was stopped."""
+        if why == "timeout":
+            is_old = time.monotonic() >= self._end
+            limit_ms = self._limits.stream_ms if is_old else self._limits.timeout_ms
+            return QueryRefused(why, "sql", f"{limit_ms} ms", "ask for less, narrowed by time or instrument")
+        if why == "memory":
+            remedy = "ask for less at once, or group it more coarsely"
+            return QueryRefused(why, "sql", "needs more memory than there is", remedy)
+        return QueryRefused(why, "sql", "was not wanted any more", "ask again")

@@ -174,7 +174,7 @@ class Programme:
 
     Nothing of its budget is counted here: `settlement.reference_programmes` reckons it from these lists.
     `measured` is (member, hao) of what was redeemed that an award may count; `barred` are members that were
-    found ineligible.
+    found ineligible, `enrolled` those that terms of the enrolment `listed` pay for.
     """
 
     terms: ProgrammeTerms
@@ -183,7 +183,12 @@ class Programme:
     debts: list[Debt] = field(default_factory=list)
     measured: list[Grant] = field(default_factory=list)
     barred: set[int] = field(default_factory=set)
+    enrolled: set[int] = field(default_factory=set)
     closed: bool = False
+
+    def takes(self, member: int) -> bool:
+        """Tell whether it takes a member at all."""
+        return self.terms.enrolment == "open" or member in self.enrolled
 
     @property
     def is_deducting(self) -> bool:

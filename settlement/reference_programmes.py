@@ -155,6 +155,7 @@ class Programmes(Accounts):
         must(is_in_force(programme.terms, asked.time), RejectReason.PROGRAMME_NOT_VALID_NOW)
         must(rate_for(programme.terms, firm, listing) > 0, RejectReason.PROGRAMME_NOT_ELIGIBLE)
         must(asked.member not in programme.barred, RejectReason.PROGRAMME_NOT_ELIGIBLE)
+        must(programme.takes(asked.member), RejectReason.PROGRAMME_NOT_ELIGIBLE)
         must(not self.is_own(asked.instrument, firm.group), RejectReason.PROGRAMME_OWN_PROVIDER)
         debt = self.group_debt(firm.group)
         must(debt == 0, RejectReason.PROGRAMME_DEBT, debt)
@@ -186,6 +187,7 @@ class Programmes(Accounts):
             and is_in_force(programme.terms, now)
             and programme.terms.version == order.terms_version
             and share(order.covered_gross, order.rate) <= order.earned
+            and programme.takes(order.asked.member)
             and self.group_debt(group) == 0
             and not self.is_excluded(programme, group)
         )
@@ -220,6 +222,13 @@ class Programmes(Accounts):
         """Return what the group's cap in money leaves."""
         return programme.terms.group_cap - self.used_money(programme, group)
 
+    # --- who may draw on it --------------------------------------------------------------------
+
+    def enrol(self, number: int, members: set[int], *, enrolled: bool) -> None:
+        """Enrol members in a programme, or withdraw that."""
+        programme = self.programmes[number]
+        programme.enrolled = programme.enrolled | members if enrolled else programme.enrolled - members
+
     # --- awards and the year's end -------------------------------------------------------------
 
     def award(self, number: int, member: int, amount: int) -> None:
@@ -230,6 +239,7 @@ class Programmes(Accounts):
         must(not programme.closed, RejectReason.PROGRAMME_CLOSED)
         rate = best_rate(terms, self.members[member])
         must(rate > 0 and member not in programme.barred, RejectReason.PROGRAMME_NOT_ELIGIBLE)
+        must(programme.takes(member), RejectReason.PROGRAMME_NOT_ELIGIBLE)
         must(not self.is_excluded(programme, group), RejectReason.PROGRAMME_EXCLUDED)
         must(amount > 0, RejectReason.AMOUNT_OUT_OF_RANGE)
         granted = self.used_money(programme, group)

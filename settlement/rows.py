@@ -29,7 +29,7 @@ class MemberRow(msgspec.Struct, frozen=True):
 
 
 class InstrumentRow(msgspec.Struct, frozen=True):
-    """An instrument as listed by the command `sequence`. Prices in hao per lot."""
+    """An instrument as it stands after the command `sequence`, by whom and why. Prices in hao per lot."""
 
     sequence: int
     index: int
@@ -54,6 +54,9 @@ class InstrumentRow(msgspec.Struct, frozen=True):
     source: str
     source_version: str
     source_date: str
+    time: int
+    who: str
+    why: str
 
 
 class ProgrammeRow(msgspec.Struct, frozen=True):

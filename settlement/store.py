@@ -69,6 +69,9 @@ _ACT_ROWS: dict[str, type[msgspec.Struct]] = {
 _TABLES = {"act_postings": "postings", "legs": "subsidy_legs"}
 """The tables of new rows that are called otherwise than their table."""
 
+_SCHEMA = ("schema", "views", "history_views", "firm_views", "comments", "history_comments")
+"""The texts that make the tables and views, in this order."""
+
 _US_PER_MINUTE = 60_000_000
 _NS_PER_MINUTE = 60_000_000_000
 
@@ -139,12 +142,12 @@ class Store:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take over a connection to a database that has the schema; `open` makes one."""
         self._connection = connection
-        self._reader = connection.cursor()  # Never at work itself, so any thread may ask it for more.
         self._events = np.zeros(4096, EVENT)
         self._effects = np.zeros(4096, EFFECT)
         self._count = 0
         self._happened: list[Happened] = []
         self._acts = 0
+        self._quotes: list[pa.Table] = []
         self._sources: dict[str, _Source] = {}
         self._named = {
             "member_names": _numbers(connection, "select number from base.member_names"),
@@ -155,6 +158,7 @@ class Store:
         *mark, self._bars_before_us = _one_row(connection, statement("read_watermark"))
         self._watermark = Watermark(*mark)
         self._last_sequence = self._watermark.sequence
+        self._reader = connection.cursor()  # Never at work itself, so any thread may ask it for more.
 
     @classmethod
     def open(
@@ -178,13 +182,22 @@ class Store:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return cls(_with_schema(duckdb.connect(str(path), config=config)))
+            return cls._taken_over(duckdb.connect(str(path), config=config))
         except duckdb.ConnectionException as error:
             raise StoreInUse(path, str(error)) from error
         except duckdb.Error as error:
             if "Could not set lock" in str(error):
                 raise StoreInUse(path, str(error)) from error
             raise StoreDamaged(path, str(error)) from error
+
+    @classmethod
+    def _taken_over(cls, connection: duckdb.DuckDBPyConnection) -> Store:
+        """Return the store behind a connection. If there is none it is closed: the file may be set aside."""
+        try:
+            return cls(_with_schema(connection))
+        except BaseException:
+            connection.close()
+            raise
 
     def close(self) -> None:
         """Close the file. What was added and not flushed is forgotten; the journal still has it."""
@@ -202,8 +215,9 @@ class Store:
 
     @property
     def pending(self) -> int:
-        """How many rows, events and rows of acts, were added since the last flush."""
-        return self._count + self._acts
+        """How many rows, events, rows of acts and quotes, were added since the last flush."""
+        quotes: int = sum(table.num_rows for table in self._quotes)
+        return self._count + self._acts + quotes
 
     def add(self, events: np.ndarray, effects: np.ndarray, happened: Happened) -> None:
         """Take copies of what one frame brought; `events` and `effects` have a row an event each.
@@ -231,6 +245,14 @@ class Store:
             self._acts += acts
         self._last_sequence = max(sequences)
 
+    def add_quotes(self, quotes: pa.Table) -> None:
+        """Take the tops with which a minute ended, before the frame is added that begins another one.
+
+        So they are written with that frame, and like it exactly once.
+        """
+        if quotes.num_rows:
+            self._quotes.append(quotes)
+
     def flush(self, watermark: Watermark, programmes: Sequence[ProgrammeRow]) -> None:
         """Write all that was added, the programmes as they stand now and the watermark, or nothing.
 
@@ -248,6 +270,7 @@ class Store:
         if len(trades["time"]):
             bars_before_us = int(trades["time"][-1]) // _NS_PER_MINUTE * _US_PER_MINUTE
         tables = [*self._event_tables(trades), *_name_tables(new_names), *self._act_tables(now)]
+        tables += [("quotes", pa.concat_tables(self._quotes))] if self._quotes else []
         for name, table in tables:
             self._prepare(name, table)
         with self._transaction():
@@ -264,6 +287,7 @@ class Store:
             self._connection.execute(statement("write_watermark"), mark)
         self._count, self._acts = 0, 0
         self._happened.clear()
+        self._quotes.clear()
         for name, names in new_names.items():
             self._named[name] |= names.keys()
         self._programmes = now
@@ -358,14 +382,14 @@ def _with_schema(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnec
     if _one_row(connection, "select current_setting('lock_configuration')") == (True,):
         raise duckdb.ConnectionException("it is open in this process already")
     connection.execute(statement("settings"))
-    texts = [statement(name) for name in ("schema", "views", "firm_views", "comments")]
+    texts = [statement(name) for name in _SCHEMA]
     digest = hashlib.sha256("".join(texts).encode()).hexdigest()
     schemas = "select count(*) from duckdb_schemas() where schema_name = 'base'"
     if _one_row(connection, schemas) == (0,):
         connection.begin()
         for text in texts:
             connection.execute(text)
-        connection.execute("insert into base.about values ($1)", [digest])
+        connection.execute("insert into base.about values ($1, uuid())", [digest])
         connection.commit()
     if _one_row(connection, "select schema_digest from base.about") != (digest,):
         connection.close()

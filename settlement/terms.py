@@ -48,7 +48,7 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     `payout` deduct: paid at the trade; reimburse: as the credits are redeemed; award: no order draws on
     it, two operators award it by measured use. `exhaustion` pro_rata, of a reimbursing programme: claims
     share the budget at year's end. `unredeemed`: what was paid for credits that expire is the firm's debt,
-    or stays paid.
+    or stays paid. `enrolment` listed: only members that were enrolled are eligible.
     """
 
     code: str
@@ -69,6 +69,7 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     payout: Literal["deduct", "reimburse", "award"] = "deduct"
     exhaustion: Literal["first_come", "pro_rata"] = "first_come"
     unredeemed: Literal["paid", "debt"] = "debt"
+    enrolment: Literal["open", "listed"] = "open"
     source: str = ""
 
     def fault(self) -> str:

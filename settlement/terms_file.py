@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +22,7 @@ def read_terms(text: str) -> ProgrammeTerms:
     """Read the terms of a programme. Raises `ValueError` that names the field, its value and the remedy."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number too long to be one is a plain ValueError
         message = f"terms: {error}; write `field = value` there"
         raise ValueError(message) from error
     try:
@@ -54,12 +55,18 @@ def terms_text(terms: ProgrammeTerms) -> str:
 
 def _lines(struct: msgspec.Struct) -> list[str]:
     """Return a line a field, but for tables, and for what is as it is by default."""
-    values = ((field, getattr(struct, field.name)) for field in msgspec.structs.fields(struct))
+    values = ((field, getattr(struct, field.name)) for field in _fields(type(struct)))
     return [
         f"{field.name} = {_written(value)}"
         for field, value in values
         if field.name != "rates" and value != field.default
     ]
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Return the fields of a sort of terms; msgspec works them out anew each time, most of a text's work."""
+    return msgspec.structs.fields(kind)
 
 
 def _written(value: int | str | tuple[str, ...] | date) -> str:

@@ -1,48 +1,66 @@
-"""What an analyst asks: the book, trades, bars, SQL, and the settlement report."""
+"""What an analyst asks of the market as it stands: the book; and of the store: anything, in SQL."""
 
 from __future__ import annotations
 
 import time
+from decimal import Decimal
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from exchange.cli.base import bourse, connected, count, print_json, print_table, with_json, with_profile
+from exchange.cli.candles import line_plot, print_picture, terminal_size
+from exchange.cli.watching import watch_book, with_feed, with_seconds
 from exchange.client.money import yuan
-from exchange.profiles import load_profile
-from feeds.messages import IndicativePrice
-from matching.vocabulary import Side
+from exchange.watching.words import indicative_words
+from feeds.records import IndicativePrice
+from matching.vocabulary import Phase, Side
 
-MONEY_COLUMNS = {"open", "high", "low", "close", "price", "amount", "subsidy"}
+if TYPE_CHECKING:
+    from rich.text import Text
 
-_NEWEST_TRADES = """
-select trade, time, price, quantity, amount, taker_side, subsidy from (
-    select * from trades where instrument = ? order by trade desc limit ?
-) order by trade
-"""
-_NEWEST_BARS = """
-select * exclude (instrument) from (
-    select * from bars_1m where instrument = ? order by start desc limit ?
-) order by start
-"""
+BOOK_DEPTH = 10
+WATCH_DEPTH = 15
 
 
-@bourse.command(epilog="Example: bourse book QWEN3-MAX --depth 5")
+@bourse.command(epilog="Example: bourse book QWEN3-MAX --depth 5, or bourse book QWEN3-MAX --watch")
 @click.argument("instrument")
-@click.option("--depth", default=10, show_default=True, help="Levels of each side.")
+@click.option("--depth", type=click.IntRange(1), help="Levels of each side; 10, or 15 with --watch.")
+@click.option("--watch", "is_live", is_flag=True, help="Stay, and show what changes; ? tells the keys.")
+@with_seconds
+@with_feed
 @with_profile("sandbox")
 @with_json
-def book(instrument: str, depth: int, profile: str, *, as_json: bool) -> None:
+def book(
+    instrument: str,
+    *,
+    depth: int | None,
+    is_live: bool,
+    seconds: float | None,
+    feed: str | None,
+    refresh: str | None,
+    profile: str,
+    as_json: bool,
+) -> None:
     """Show the price levels of an instrument and its phase, from the public feed.
 
-    In a call, also the price that the auction would find now, with its volume and who has more.
+    In a call, also the price that the auction would find now, with its volume and who has more. With
+    --watch full-screen, with the trades; in a pipe a line, or with --json an object, for each change of the
+    top until Ctrl-C.
     """
-    from exchange.marketdata import read_book
+    from exchange.watching.lines import read_whole
+    from exchange.watching.readers import find_definition, find_place, opener
 
-    with connected(profile) as exchange:
-        index = exchange.instruments[instrument].index
-    seen = read_book(load_profile(profile), index, time.monotonic() + 5.0)
-    bids, asks = seen.bids[:depth], seen.asks[:depth]
-    phase = seen.phase.name.lower()
+    if seconds is not None and not is_live:
+        raise click.UsageError("--seconds belongs to --watch")
+    with opener(find_place(profile, feed, refresh)) as opened:
+        if is_live:
+            watch_book(opened, instrument, depth or WATCH_DEPTH, seconds, as_json=as_json)
+            return
+        seen = read_whole(opened, time.monotonic_ns, find_definition(opened, instrument), depth or BOOK_DEPTH)
+    phase = Phase(seen.phase or 0).name.lower()
+    bids, asks = ([queued.level for queued in side] for side in (seen.bids, seen.asks))
     if as_json:
         print_json(
             {
@@ -56,21 +74,20 @@ def book(instrument: str, depth: int, profile: str, *, as_json: bool) -> None:
             }
         )
         return
-    rows = []
-    for at in range(max(len(bids), len(asks))):
-        bid = bids[at] if at < len(bids) else None
-        ask = asks[at] if at < len(asks) else None
-        rows.append(
-            (
-                bid[1] if bid else "",
-                yuan(bid[0]) if bid else "",
-                yuan(ask[0]) if ask else "",
-                ask[1] if ask else "",
-            )
+    rows = [
+        (
+            *((bid.orders, bid.quantity, yuan(bid.price)) if bid else ("", "", "")),
+            *((yuan(ask.price), ask.quantity, ask.orders) if ask else ("", "", "")),
         )
-    print_table(f"{instrument}, {phase} (yuan a lot, lots)", ("lots", "bid", "ask", "lots "), rows)
+        for bid, ask in zip_longest(bids, asks)
+    ]
+    print_table(
+        f"{instrument}, {phase} (yuan a lot, lots)",
+        ("orders", "lots", "bid", "ask", "lots ", "orders "),
+        rows,
+    )
     if seen.indicative is not None:
-        click.echo(indicative_text(seen.indicative))
+        click.echo(indicative_words(*seen.indicative))
 
 
 def _indicative_fields(indicative: IndicativePrice | None) -> dict[str, object] | None:
@@ -81,75 +98,75 @@ def _indicative_fields(indicative: IndicativePrice | None) -> dict[str, object] 
     return {**indicative._asdict(), "side": side}
 
 
-def indicative_text(indicative: IndicativePrice) -> str:
-    """Return what an auction would find now, in words.
-
-    >>> from feeds.messages import IndicativePrice
-    >>> indicative_text(IndicativePrice(price=123_500, volume=40, surplus=5, side=0))
-    'auction now: 40 lots at 12.35, 5 more to buy'
-    >>> indicative_text(IndicativePrice(0, 0, 0, 0))
-    'auction now: no price'
-    """
-    if not indicative.price:
-        return "auction now: no price"
-    more = (
-        f", {indicative.surplus} more to {Side(indicative.side).name.lower()}" if indicative.surplus else ""
-    )
-    return f"auction now: {indicative.volume} lots at {yuan(indicative.price)}{more}"
-
-
-@bourse.command(epilog="Example: bourse trades QWEN3-MAX --limit 20")
-@click.argument("instrument")
-@click.option("--limit", default=20, show_default=True, help="At most so many, the newest.")
-@with_profile("sandbox")
-@with_json
-def trades(instrument: str, limit: int, profile: str, *, as_json: bool) -> None:
-    """List the newest trades of an instrument."""
-    with connected(profile) as exchange:
-        symbol = exchange.instruments[instrument].symbol
-        rows = exchange.history.sql(_NEWEST_TRADES, (symbol, limit)).rows()
-    _show_history(f"{instrument}: {count(rows, 'trade')}, times UTC", rows, as_json=as_json)
-
-
-@bourse.command(epilog="Example: bourse bars QWEN3-MAX --limit 60")
-@click.argument("instrument")
-@click.option("--limit", default=60, show_default=True, help="At most so many, the newest.")
-@with_profile("sandbox")
-@with_json
-def bars(instrument: str, limit: int, profile: str, *, as_json: bool) -> None:
-    """List one-minute bars of an instrument: open, high, low, close, volume."""
-    with connected(profile) as exchange:
-        symbol = exchange.instruments[instrument].symbol
-        rows = exchange.history.sql(_NEWEST_BARS, (symbol, limit)).rows()
-    _show_history(f"{instrument}: {count(rows, 'bar')}, times UTC", rows, as_json=as_json)
-
-
 @bourse.command(
-    epilog='Example: bourse sql "select instrument, sum(quantity) from trades group by 1 order by 2 desc"'
+    epilog='Example: bourse sql "select start, close from bars_5m where instrument = ?" '
+    "--param GLM-5.2 --plot start close"
 )
 @click.argument("statement")
+@click.option(
+    "--param",
+    "parameters",
+    multiple=True,
+    help="Value of the next ? in the statement: a number if it is written as one, else text.",
+)
+@click.option("--plot", nargs=2, metavar="X Y", help="Draw column Y over column X instead of the table.")
 @with_profile("auditor")
 @with_json
-def sql(statement: str, profile: str, *, as_json: bool) -> None:
-    """Ask the settlement store in SQL; it is read only, and answers while the market trades."""
+def sql(
+    statement: str,
+    *,
+    parameters: tuple[str, ...],
+    plot: tuple[str, str] | None,
+    profile: str,
+    as_json: bool,
+) -> None:
+    """Ask the settlement store in SQL; it is read only, and answers while the market trades.
+
+    Money is in hao, times are UTC. `show tables` and `describe trades` work too.
+    """
+    if plot and as_json:
+        raise click.UsageError("--plot draws; leave one of --plot and --json out")
     with connected(profile) as exchange:
-        rows = exchange.history.sql(statement).rows()
+        table = exchange.history.sql(statement, tuple(map(read_parameter, parameters)))
+        rows, columns = table.rows(), tuple(table.to_arrow().schema.names)
     if as_json:
-        print_json({"rows": rows})
+        print_json({"rows": rows, "sequence": table.sequence})
+    elif plot and rows:
+        print_picture(plot_columns(rows, columns, *plot))
     else:
-        print_table(count(rows, "row"), tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
+        print_table(count(rows, "row"), columns, [tuple(row.values()) for row in rows])
 
 
-def _show_history(title: str, rows: list[dict[str, object]], *, as_json: bool) -> None:
-    if as_json:
-        print_json({"rows": rows})
-        return
-    columns = tuple(rows[0]) if rows else ()
-    print_table(
-        title,
-        columns,
-        [
-            [yuan(int(str(cell))) if name in MONEY_COLUMNS else cell for name, cell in row.items()]
-            for row in rows
-        ],
-    )
+def read_parameter(text: str) -> str | int | float:
+    """Return the value that `--param` means.
+
+    >>> [read_parameter(text) for text in ("7", "-0.5", "GLM-5.2", "2026-11-01")]
+    [7, -0.5, 'GLM-5.2', '2026-11-01']
+    """
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def plot_columns(rows: list[dict[str, Any]], columns: tuple[str, ...], x: str, y: str) -> Text:
+    """Return one column over another as a picture. Raises `click.UsageError` for what cannot be drawn."""
+    for name in (x, y):
+        if name not in columns:
+            raise click.UsageError(
+                f"--plot {name}: there is no such column; choose from {', '.join(columns)}"
+            )
+    values = [row[y] for row in rows]
+    numbers = [value for value in values if value is not None]
+    if not numbers or not all(isinstance(value, int | float | Decimal) for value in numbers):
+        raise click.UsageError(f"--plot {y}: it holds no numbers; choose a column of numbers for Y")
+    scale = 1 if all(isinstance(value, int) for value in numbers) else 10_000
+    drawn = [None if value is None else round(value * scale) for value in values]
+
+    def words(value: int) -> str:
+        return f"{value:,}" if scale == 1 else f"{value / scale:,.4f}"
+
+    labels = [str(row[x]) for row in rows]
+    return line_plot(f"{y} over {x}, {count(rows, 'row')}", labels, {y: drawn}, words, terminal_size())

@@ -37,7 +37,7 @@ from matching.places import find
 from matching.vocabulary import NO_SLOT, Phase, RejectReason
 from settlement.classes import KINDS
 from settlement.layout import MONEY
-from settlement.programmes import is_barred, is_excluded, usage_key
+from settlement.programmes import is_barred, is_enrolled, is_excluded, usage_key
 
 OVERSEERS = ("operator", "auditor")
 """The roles that see everybody's redemptions and keys, and what is proposed."""
@@ -172,6 +172,13 @@ class Enquiries:
                     group=registry.group_names[rows[number]["group"]],
                     is_blocked=bool(rows[number]["blocked"]),
                     public_keys=tuple(keys.get(number, ())),
+                    open_orders=int(rows[number]["open_orders"]),
+                    turnover=int(rows[number]["turnover"]),
+                    enrolled=tuple(
+                        registry.programmes[programme].code
+                        for programme, members in registry.enrolled.items()
+                        if number in members
+                    ),
                 )
                 for number in asked
             ),
@@ -193,6 +200,7 @@ class Enquiries:
             rules_version=RULES_VERSION,
             programmes=self._programmes(),
             calendar=engine.registry.calendar,
+            collars=tuple(engine.registry.collars.values()),
         )
 
     def _listed(self, index: int, listed: Instrument) -> ListedInstrument:
@@ -252,7 +260,7 @@ class Enquiries:
             return RejectReason.PROGRAMME_CLOSED
         if ledger.groups[group]["debt"] > 0:
             return RejectReason.PROGRAMME_DEBT
-        if is_barred(ledger, programme, member):
+        if is_barred(ledger, programme, member) or not is_enrolled(ledger, programme, member):
             return RejectReason.PROGRAMME_NOT_ELIGIBLE
         if is_excluded(ledger, programme, group):
             return RejectReason.PROGRAMME_EXCLUDED

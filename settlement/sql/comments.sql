@@ -206,19 +206,6 @@ comment on column instruments.source_version is 'Version of the source.';
 comment on column instruments.source_date is 'Date of the source.';
 comment on column instruments.sequence is 'Number of the command that last changed the row.';
 
-comment on view bars_1m is 'Price history in bars of one minute, without busted trades. A minute without trades has no bar.';
-comment on column bars_1m.instrument is 'What was traded.';
-comment on column bars_1m.start is 'When the minute begins, UTC.';
-comment on column bars_1m.open is 'Price of its first trade, hao per lot.';
-comment on column bars_1m.high is 'Highest price, hao per lot.';
-comment on column bars_1m.low is 'Lowest price, hao per lot.';
-comment on column bars_1m.close is 'Price of its last trade so far, hao per lot.';
-comment on column bars_1m.volume is 'Lots traded.';
-comment on column bars_1m.amount is 'Sum of price x quantity, hao.';
-comment on column bars_1m.trades is 'Number of trades.';
-comment on column bars_1m.subsidised_volume is
-    'Lots of the trades of which a programme paid a part.';
-
 comment on view phases is 'Every change of an instrument''s phase or reference price by a phase command, and its first phase.';
 comment on column phases.sequence is 'Number of the command that changed it, in the journal.';
 comment on column phases.time is 'When the command was sequenced, UTC, to the microsecond.';

@@ -77,7 +77,23 @@ select trade, sequence, time, null::varchar as who, null::varchar as why from ma
 
 create view firm.instruments as select * from main.instruments;
 
+create view firm.bars_1s as select * from main.bars_1s;
+
 create view firm.bars_1m as select * from main.bars_1m;
+
+create view firm.bars_5m as select * from main.bars_5m;
+
+create view firm.bars_1h as select * from main.bars_1h;
+
+create view firm.bars_1d as select * from main.bars_1d;
+
+create view firm.quotes_1m as select * from main.quotes_1m;
+
+-- What happened to an instrument is public; who decided it and why may name the members.
+create view firm.instrument_events as
+select * replace (null::varchar as who, null::varchar as why) from main.instrument_events;
+
+create view firm.tier_index as select * from main.tier_index;
 
 create view firm.phases as select * from main.phases;
 

@@ -9,6 +9,7 @@ from (
     where z.sequence > $1 and date_trunc('minute', t.time) < make_timestamp($2)
 ) as m
 inner join base.bars_between(
+    'minute',
     (
         select date_trunc('minute', min(t.time))
         from base.busts as z

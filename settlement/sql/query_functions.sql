@@ -10,8 +10,8 @@ where internal
     and function_name not in (
         'combine', 'combine_aggr', 'current_setting', 'finalize', 'getvariable', 'in_search_path',
         'invoke', 'to_aggregate_state', 'txid_current',
-        'array_resize', 'bar', 'format', 'generate_series', 'list_resize', 'lpad', 'printf', 'range',
-        'repeat', 'rpad'
+        'array_resize', 'bar', 'bitstring', 'format', 'generate_series', 'list_resize', 'lpad',
+        'printf', 'range', 'repeat', 'reservoir_quantile', 'rpad'
     )
 union all
 select unnest(['gen_random_uuid', 'random', 'unnest', 'uuid']);

@@ -19,7 +19,9 @@ create macro base.account_word(code) as
     'free', 'restricted', 'debt', 'fees', 'outside', 'programme', 'redeeming', 'claims'
 ])[code + 1];
 
-create table base.about (schema_digest varchar);
+-- Each file of a store is told from others by when it was made: what was written of one is behind of
+-- another.
+create table base.about (schema_digest varchar, made varchar);
 
 create table base.watermark (
     sequence bigint, time_ns bigint, segment bigint, "offset" bigint, digest blob, frames bigint,
@@ -116,11 +118,11 @@ create table base.members (
 create table base.instrument_names (number integer, instrument varchar);
 
 create table base.instruments (
-    number integer, sequence bigint, instrument varchar, name varchar, kind varchar,
+    number integer, sequence bigint, time timestamp, instrument varchar, name varchar, kind varchar,
     provider varchar, domestic boolean, filed boolean, region varchar, tier varchar, tick bigint,
     list_price bigint, expires date, redeemed_as varchar, weight_input bigint, weight_cached bigint, weight_output bigint,
     milli_pflops bigint, state varchar, mode varchar, source varchar, source_version varchar,
-    source_date varchar
+    source_date varchar, who varchar, why varchar
 );
 
 -- reference 0 is none; cause, who and why are empty where there is none.
@@ -141,11 +143,11 @@ select t.*
 from base.trades as t
 anti join base.busts as b on b.trade = t.trade;
 
--- The bars of the minutes between two moments.
-create macro base.bars_between(since, until) as table
+-- The bars of the seconds or minutes (`part`) between two moments.
+create macro base.bars_between(part, since, until) as table
 select
     instrument,
-    date_trunc('minute', time) as start,
+    date_trunc(part, time) as start,
     arg_min(price, trade) as open,
     max(price) as high,
     min(price) as low,
@@ -153,13 +155,44 @@ select
     sum(quantity)::bigint as volume,
     sum(price * quantity)::bigint as amount,
     count(*) as trades,
-    coalesce(sum(quantity) filter (where subsidy > 0), 0)::bigint as subsidised_volume
+    coalesce(sum(quantity) filter (where subsidy > 0), 0)::bigint as subsidised_volume,
+    sum(subsidy)::bigint as subsidy
 from base.standing_trades
 where time >= since and time < until
 group by instrument, start;
 
--- Bars of the minutes that are over; the last trade's minute is still open, see the view bars_1m.
+-- Bars of the minutes that are over; the last trade's minute is still open, see base.minutes.
 create table base.bars (
     instrument integer, start timestamp, open bigint, high bigint, low bigint, close bigint,
-    volume bigint, amount bigint, trades bigint, subsidised_volume bigint
+    volume bigint, amount bigint, trades bigint, subsidised_volume bigint, subsidy bigint
+);
+
+-- All minutes, the open one too.
+create view base.minutes as
+select * from base.bars
+union all
+select *
+from base.bars_between('minute', (select bars_before from base.watermark), 'infinity'::timestamp);
+
+-- Bars of longer intervals, which divide the venue's day or are it: it begins at 16:00 UTC.
+create macro base.bars_of(width) as table
+select
+    instrument,
+    time_bucket(width, start, interval 16 hours) as start,
+    arg_min(open, start) as open,
+    max(high) as high,
+    min(low) as low,
+    arg_max(close, start) as close,
+    sum(volume)::bigint as volume,
+    sum(amount)::bigint as amount,
+    sum(trades)::bigint as trades,
+    sum(subsidised_volume)::bigint as subsidised_volume,
+    sum(subsidy)::bigint as subsidy
+from base.minutes as m
+group by instrument, time_bucket(width, m.start, interval 16 hours);
+
+-- Tops of books at the end of a minute; null where a side is empty, no row where both are.
+create table base.quotes (
+    instrument integer, start timestamp, bid bigint, bid_quantity bigint, ask bigint,
+    ask_quantity bigint, sequence bigint
 );

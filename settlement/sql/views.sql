@@ -203,20 +203,6 @@ select
 from base.instruments
 qualify row_number() over (partition by number order by rowid desc) = 1;
 
-create view bars_1m as
-with bars as (
-    select * from base.bars
-    union all
-    select *
-    from base.bars_between((select bars_before from base.watermark), 'infinity'::timestamp)
-)
-
-select
-    i.instrument, b.start, b.open, b.high, b.low, b.close, b.volume, b.amount, b.trades,
-    b.subsidised_volume
-from bars as b
-left join base.instrument_names as i on i.number = b.instrument;
-
 create view phases as
 select
     p.sequence,

@@ -276,6 +276,9 @@ def founding(tape: Tape) -> Happened:
             source="tests",
             source_version="1",
             source_date="2026-11-05",
+            time=tape.time,
+            who="operator",
+            why="listed for the tests",
         )
         for number, name in ((QWEN, "QWEN3-MAX"), (GLM, "GLM-5"))
     )

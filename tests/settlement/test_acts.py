@@ -170,7 +170,7 @@ def test_a_busted_trade_is_marked_and_makes_no_price(cuts):
     assert rows(stores[1], "select count(*) from executions where busted") == [(6,)]
     assert rows(stores[0], BARS) == [(100, 100, 100, 100, 2, 1)]
     if cuts < 2:
-        assert differences(*stores) == []
+        assert differences(stores[0], stores[1]) == []
     else:
         assert rows(stores[1], BARS) == [(100, 100, 100, 100, 2, 1), (90, 90, 90, 90, 1, 1)]
 

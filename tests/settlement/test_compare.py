@@ -40,7 +40,7 @@ def test_a_rebuilt_file_equals_the_lost_one(tmp_path):
         settle(store, a_day(tape))
         store.close()
         stores.append(Store.open(tmp_path / f"{name}.duckdb"))
-    assert differences(*stores) == []
+    assert differences(stores[0], stores[1]) == []
     for store in stores:
         store.close()
 
@@ -49,10 +49,11 @@ def test_one_hao_is_a_difference():
     one, other = cut(set()), cut(set())
     other._connection.execute("update base.trades set price = price + 1 where trade = 5")
     told = differences(one, other)
-    assert [line.split(":")[0] for line in told] == ["bars_1m", "executions", "trades"]
-    assert "1 rows only in the first store, the first with trade 5" in told[2]
-    assert "price 80000" in told[2]
-    assert "price 80001" in told[2]
+    bars = ["bars_1d", "bars_1h", "bars_1m", "bars_1s", "bars_5m"]
+    assert [line.split(":")[0] for line in told] == ["trades", *bars, "executions"]
+    assert "1 rows only in the first store, the first with trade 5" in told[0]
+    assert "price 80000" in told[0]
+    assert "price 80001" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,7 @@ def test_one_hao_is_a_difference():
         ("insert into base.obligations (issued) values (7)", "obligations"),
         ("insert into base.terms (terms_version) values (7)", "terms"),
         ("insert into base.busts (trade) values (7)", "busts"),
+        ("insert into base.quotes (sequence) values (7)", "quotes_1m"),
         ("update base.subsidy_legs set amount = amount - 1 where trade = 1", "subsidy_legs"),
     ],
 )

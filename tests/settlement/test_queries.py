@@ -43,6 +43,28 @@ def refusal(answer: Answer | QueryRefused) -> QueryRefused:
     return answer
 
 
+# --- what Arrow cannot hold --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chunk_rows", [0, 10])
+@pytest.mark.parametrize(
+    "what",
+    ["map{}", "[map{}]", "{'a': [map{}]}", "map{1: map{}}", "union_value(a := map{})", "histogram(null)"],
+)
+def test_a_map_without_a_type_of_keys_is_refused_for_it_would_end_the_process(service, what, chunk_rows):
+    question = service.question(f"select {what} as it from range(3)")  # noqa: S608
+    answer = question.next_chunk(chunk_rows) if chunk_rows else question.answer()
+    question.close()
+    assert refusal(answer).code == "construct"
+
+
+def test_a_map_is_answered(service):
+    answer = service.answer(
+        "select map{'a': 1} as it, histogram(quantity) as h, map{}::json as t from trades"
+    )
+    assert table(answer).num_rows == 1
+
+
 # --- answers ---------------------------------------------------------------------------------
 
 
@@ -111,8 +133,17 @@ def test_a_hostile_statement_is_refused_before_it_runs(service, store, tmp_path,
     told = refusal(service.answer(sql))
     assert told.code == code, told
     assert told.remedy
+    refusal(service.answer(sql, viewer="cat"))
     assert list(tmp_path.iterdir()) == []
     assert rows(store, "select count(*) from trades") == [(5,)]
+
+
+def test_a_chunk_of_a_hostile_statement_is_refused_too(service):
+    question = service.question("with x as (copy trades to 'x.csv') select 1")
+    told = question.next_chunk(10)
+    question.close()
+    assert isinstance(told, QueryRefused)
+    assert told.code == "construct"
 
 
 def test_without_the_statement_check_the_databases_own_files_lie_open(tmp_path):
@@ -186,11 +217,34 @@ def test_what_takes_too_long_is_stopped(store, sql):
     assert table(service.answer("select 1 as one")).to_pylist() == [{"one": 1}]
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # a text that doubles with each step, and never ends
+        "with recursive r(s, n) as (select repeated, 1 from (select string_agg('x', '') as repeated "
+        "from range(100000)) union all select s || s, n + 1 from r) select max(len(s)) from r",
+        "select len(string_agg(i::varchar, 'xxxxxxxxxxxxxxxx')) from range(1000000000) as t(i)",
+        "select len(list(i)) from range(1000000000) as t(i)",
+    ],
+)
+def test_a_bomb_of_memory_is_stopped_by_how_the_process_grows(store, sql):
+    service = QueryService(store, QueryLimits(memory_growth=64 * 1024 * 1024, timeout_ms=20_000))
+    assert refusal(service.answer(sql)).code == "memory"
+    assert table(service.answer("select 1 as one")).to_pylist() == [{"one": 1}]
+
+
 def test_what_takes_too_much_memory_is_refused():
     store = Store.open(memory_limit="40MB")
     told = refusal(QueryService(store).answer("select len(list(i)) from range(100000000) as t(i)"))
     assert told.code == "memory"
     store.close()
+
+
+def test_a_row_that_cannot_be_made_refuses_the_answer_however_late_it_comes(service):
+    sql = "select (i || case when i = 400000 then 'x' else '' end)::int from range(500000) t(i)"
+    told = refusal(service.answer(sql))
+    assert told.code == "sql"
+    assert "400000x" in told.value
 
 
 def test_an_answer_has_at_most_so_many_rows(store):

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import pyarrow as pa
 import pytest
 
-from exchange.cli.charts import bar_chart, course_chart, line_chart, tick_step
+from exchange.cli.charts import bar_chart, course_chart, line_chart
+from exchange.cli.courses import tick_step
 from exchange.cli.report_page import page
 from settlement.queries import Answer, QueryService
 from settlement.reports import SECTIONS, Report, make_report

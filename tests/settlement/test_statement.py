@@ -13,7 +13,7 @@ import pytest
 from exchange.cli.statement import print_statement, statement, statement_facts
 from exchange.client.statements import bound
 from exchange.client.tables import Table
-from exchange.protocol.messages import QueryResult
+from exchange.protocol.query_messages import QueryResult
 from settlement.queries import Answer, QueryService
 from settlement.store import Store
 from tests.settlement.tape import DEPOSIT, a_day, founded, settle

@@ -697,7 +697,9 @@ def test_every_public_column_is_described():
 def test_amounts_are_whole_numbers_and_times_are_timestamps():
     described = describe(Store.open())
     types = {row.type for row in described}
-    assert types == {"BIGINT", "INTEGER", "VARCHAR", "TIMESTAMP", "BOOLEAN", "DATE"}
+    assert types == {"BIGINT", "INTEGER", "VARCHAR", "TIMESTAMP", "BOOLEAN", "DATE", "DOUBLE"}
+    ratios = {row.column for row in described if row.type == "DOUBLE"}
+    assert ratios == {"vwap", "subsidised_share", "factor", "level", "change"}
     assert {row.column for row in described if row.type == "TIMESTAMP"} == {"time", "start"}
 
 
