@@ -22,12 +22,15 @@ if TYPE_CHECKING:
         OutcomeUnknown,
         ProfileError,
         ProtocolBroken,
+        ReaderTooSlow,
         RequestRefused,
         SessionEnded,
         Timeout,
+        TradesMissed,
         UnknownName,
         UpdatesMissed,
     )
+    from exchange.client.marketviews import Bar, Book, BookLevel, Trade
     from exchange.client.money import yuan
     from exchange.client.subsidy import Preview
     from exchange.client.sync import SyncExchange, connect_sync
@@ -42,6 +45,9 @@ __all__ = [
     "Account",
     "AsyncExchange",
     "BadInput",
+    "Bar",
+    "Book",
+    "BookLevel",
     "ConnectionLost",
     "Endpoints",
     "ExchangeError",
@@ -60,6 +66,7 @@ __all__ = [
     "Profile",
     "ProfileError",
     "ProtocolBroken",
+    "ReaderTooSlow",
     "RequestRefused",
     "SessionEnded",
     "Side",
@@ -67,6 +74,8 @@ __all__ = [
     "Table",
     "TimeInForce",
     "Timeout",
+    "Trade",
+    "TradesMissed",
     "UnknownName",
     "UpdatesMissed",
     "connect",
@@ -79,6 +88,7 @@ __all__ = [
 _HOMES = {
     "exchange.client.answers": ("Account", "Fill", "Order"),
     "exchange.client.asynchronous": ("AsyncExchange", "connect"),
+    "exchange.client.marketviews": ("Bar", "Book", "BookLevel", "Trade"),
     "exchange.client.money": ("yuan",),
     "exchange.client.subsidy": ("Preview",),
     "exchange.client.sync": ("SyncExchange", "connect_sync"),

@@ -187,7 +187,7 @@ def read_calendar(text: str) -> Calendar:
     except msgspec.ValidationError as error:
         message = f"{error}; mend the field"
         raise ValueError(message) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number too long to be one is a plain ValueError
         message = f"it is not well written: {error}; mend the line"
         raise ValueError(message) from error
     if fault := calendar.fault():

@@ -20,6 +20,10 @@ BATCH_MESSAGES_MAX = 4_096
 FLUSH_SECONDS = 0.05
 """The settlement store commits at most 20 times a second: each commit costs a sync of its own."""
 
+LISTEN_SECONDS = 0.01
+"""The settlement looks at most so often how far the journal has come: it is in no hurry, and each time that
+it wakes it takes from the sequencer."""
+
 RECONCILE_FLUSHES = 600
 """The settlement compares its store with the ledger in memory once in so many commits: twice a minute at
 a busy venue. Only the postings since the last look are read."""
@@ -37,7 +41,7 @@ QUERIES_WAITING_MAX = 64
 ANNOUNCE_SECONDS = 0.1
 """How often a quiet sequencer repeats how far the journal has come, for followers that just began."""
 
-TELL_SECONDS = 0.002
+TELL_SECONDS = 0.001
 """How often a busy sequencer tells its followers at most. Told of each of 1,750 batches a second they woke
 for each, and took from it the time in which they could have folded several at once."""
 
@@ -45,11 +49,31 @@ POLL_MS = 100
 """How long a follower waits at most before it looks whether it should end."""
 
 HEARTBEAT_SECONDS = 1.0
-"""How often the feed tells the last number of each topic."""
+"""How often the feed tells the last number of each topic, and what programmes have left."""
+
+FAST_VIEW_SECONDS = 0.1
+"""How often the feed shows what has changed to who cannot keep up with every update: as often as a person
+can see."""
+
+SLOW_VIEW_SECONDS = 1.0
+"""How often it does so for a line that is slow."""
+
+REFRESHES_AT_ONCE_MAX = 32
+"""Most whole books that the feed gives out before it publishes again what has happened: readers that ask for
+all of them must not make the others wait."""
+
+REFRESH_BYTES_PER_SECOND = 1 << 23
+REFRESH_BYTES_BURST = 1 << 26
+"""How many bytes of whole books a key is given: 8 MiB a second, 64 MiB at once, more than all books of a busy
+venue together. What goes beyond is not answered, and asked for again by whoever still needs it."""
+
+REFRESHES_WAITING_MAX = 256
+"""Most whole books that wait for one connection to read them, one of each instrument and some; more are
+dropped, and asked for anew."""
 
 QUEUE_MESSAGES_MAX = 100_000
-"""High-water mark of the venue's sockets. At the mark the gateway drops a session that does not read;
-the feed drops messages, which its readers see by their numbers."""
+"""High-water mark of the venue's sockets. At the mark the gateway drops a session that does not read. The
+feed's own mark is the setting `feed.messages_kept`."""
 
 PING_MS = 1_000
 """How often a door's connections are pinged, below the protocol (ZMTP's own pings)."""
@@ -153,6 +177,14 @@ class SnapshotSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """How many of the newest snapshots are kept."""
 
 
+class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How market data is published."""
+
+    messages_kept: Annotated[int, Meta(ge=16, le=1_000_000)] = 16_384
+    """How many messages are kept for each reader that does not read them; more are dropped for that reader
+    alone, who sees it by their numbers and asks for a whole book."""
+
+
 class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When the venue calls itself ready."""
 
@@ -187,5 +219,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     throttle: ThrottleSettings = ThrottleSettings()
     journal: JournalSettings = JournalSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+    feed: FeedSettings = FeedSettings()
     health: HealthSettings = HealthSettings()
     logs: LogSettings = LogSettings()

@@ -356,10 +356,9 @@ def tell_indicated(core: Core, command: Row, output: Output, start: int, at: int
 
 
 @kernel
-def sign(command: Row, row: int, sequence: int, output: Output, start: int, end: int) -> None:
-    """Write on all that a command has caused which it was, and when."""
+def sign(command: Row, sequence: int, output: Output, start: int, end: int) -> None:
+    """Write on the effects of all that a command has caused which it was, and when."""
     for at in range(start, end):
-        output.events[at].command = row
         output.effects[at].sequence = sequence
         output.effects[at].time = command.time
 
@@ -371,6 +370,7 @@ def run(core: Core, commands: np.ndarray, start: int, first: int, output: Output
     `first` is the sequence of row 0. Returns the first row that was not applied, and how many events
     stand written.
     """
+    counts = core.book.counts[0]
     row = start
     at = wide(0)
     if not fits_legs(core.ledger, output):
@@ -383,21 +383,27 @@ def run(core: Core, commands: np.ndarray, start: int, first: int, output: Output
         while row < stop:
             command = commands[row]
             if command.kind == CommandKind.ACT or not fits_events(core.book, command, output.events, at):
+                counts.row = 0
                 return row, at
+            counts.row = row
             before = at
             at = pass_time(core, command, output, at)
             at = apply(core, command, first + row, output, at)
-            if core.book.counts[0].calls > 0:
+            if counts.calls > 0:
                 at = tell_indicated(core, command, output, before, at)
-            sign(command, row, first + row, output, before, at)
+            sign(command, first + row, output, before, at)
             row += 1
+    counts.row = 0
     return row, at
 
 
 @kernel
 def begin_act(core: Core, commands: np.ndarray, row: int, output: Output) -> int:
     """Let time pass for the ACT in `row`, for which there is room. Returns how many events stand written."""
-    return pass_time(core, commands[row], output, wide(0))
+    core.book.counts[0].row = row
+    at = pass_time(core, commands[row], output, wide(0))
+    core.book.counts[0].row = 0
+    return at
 
 
 @rare
@@ -417,6 +423,7 @@ def end_act(
     """
     command = commands[row]
     counts = core.book.counts[0]
+    counts.row = row
     counts.decrements = 0  # one command has one bound of them, however many books it uncrosses
     for number in range(len(forms)):
         form = forms[number]
@@ -431,7 +438,8 @@ def end_act(
                 output.events[told].reason = cause
         at = settle(core, command, output, at, end)
     counts.decrements = 0
-    if core.book.counts[0].calls > 0:
+    if counts.calls > 0:
         at = tell_indicated(core, command, output, wide(0), at)
-    sign(command, row, first + row, output, 0, at)
+    sign(command, first + row, output, 0, at)
+    counts.row = 0
     return at

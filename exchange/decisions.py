@@ -26,6 +26,7 @@ from exchange.protocol.acts import (
     Deliver,
     Deposit,
     Dispute,
+    Enrol,
     ExpireCredits,
     FindIneligible,
     FindRelated,
@@ -41,8 +42,10 @@ from exchange.protocol.acts import (
     Resolve,
     ReviseProgramme,
     RevokeKey,
+    Reweight,
     SetCapacity,
     SetFees,
+    SetLimits,
     SettleDebt,
     Transfer,
     TwoPersonsAct,
@@ -71,16 +74,18 @@ class Decision(TransferDecision, UsageDecision, ProgrammeDecision, MemberDecisio
         match act:
             case SetFees() | Admit() | RegisterKey() | RevokeKey() | BlockMember():
                 return self.apply_to_members(act)
-            case Guard() | CancelOrders() | KeepIds():
+            case SetLimits() | Guard() | CancelOrders() | KeepIds():
                 return self.apply_to_members(act)
             case Propose():
                 return self.propose(act)
             case Approve():
                 return self.approve(act)
-            case ReviseProgramme() | GrantAward() | Bust() | Adjust():
+            case ReviseProgramme() | GrantAward() | Bust() | Adjust() | Reweight():
                 return self.refuse(RejectReason.TWO_PERSONS_NEEDED, type(act).__name__)
             case Deposit() | Withdraw() | Transfer() | SetCapacity() | Issue():
                 return self.apply_to_accounts(act)
+            case Enrol():
+                return self.enrol(act)
             case DefineProgramme() | CloseYear() | SettleDebt() | FindRelated() | FindIneligible():
                 return self.apply_to_programmes(act)
             case Redeem() | Recall() | Deliver() | Accept() | Dispute() | Resolve():
@@ -218,5 +223,7 @@ class Decision(TransferDecision, UsageDecision, ProgrammeDecision, MemberDecisio
                 return self.admit(act)
             case RegisterKey():
                 return self.register_key(act)
+            case Reweight():
+                return self.reweight(act, f"{proposal.who}, {self.signed.who}", proposal.why)
             case _:
                 assert_never(act)

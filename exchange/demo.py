@@ -26,6 +26,7 @@ from exchange.client.errors import (
     RequestRefused,
     Timeout,
 )
+from exchange.client.feed_wire import curve_keys
 from exchange.client.money import yuan
 from exchange.client.sync import SyncExchange as Client
 from exchange.client.sync import connect_sync
@@ -33,7 +34,6 @@ from exchange.client.tickets import OrderTicket
 from exchange.config import Settings
 from exchange.crowd import Crowd, Placed, Wish, firms
 from exchange.instruments import Instrument, standard_catalogue
-from exchange.marketdata import subscriber
 from exchange.profiles import load_profile
 from exchange.protocol.acts import Admit
 from exchange.server.audit import Verdict, verify
@@ -42,8 +42,10 @@ from exchange.server.follower import Commit, Follower
 from exchange.server.founding import AUDITOR, OPERATOR, standard_acts, voucher
 from exchange.server.settler import Settler
 from exchange.server.supervisor import Supervisor
-from exchange.terminal import Screen, Viewer, warm_with_progress
+from exchange.terminal import Screen, Viewer, ended_in_good_order, warm_with_progress
 from exchange.testing import OPENING, Exchange
+from feeds.messages import PROGRAMMES
+from feeds.subscriber import Subscriber
 from settlement.report import Report, settlement_report
 from settlement.store import Store
 from settlement.terms import VENUE_ZONE
@@ -210,7 +212,7 @@ def insisted(call: Callable[[], AnswerT]) -> AnswerT:
 def run_timed(seconds: int, seed: int, data: Path | None, *, quiet: bool) -> Result:
     """Run a venue's processes, let the crowd trade on it, stop it, and prove its books."""
     warm_with_progress()
-    with _folder(data) as root:
+    with ended_in_good_order(), _folder(data) as root:
         folder = Folder(root)
         year = datetime.fromtimestamp(time.time(), VENUE_ZONE).year
         members = [OPERATOR, AUDITOR, *_providers(), *(firm.member for firm, _ in firms())]
@@ -298,10 +300,14 @@ def _trade(folder: Folder, supervisor: Supervisor | None, seconds: int, seed: in
         desk = ClientDesk(clients, symbols)
         screen = Screen(symbols, f"Tokenbourse · {len(symbols)} instruments · {len(clients)} members")
         viewer = Viewer(screen, quiet=quiet)
+        endpoints = auditor.endpoints
         with (
             zmq.Context() as context,
-            subscriber(context, auditor, list(range(len(symbols)))) as feed,
+            Subscriber(
+                context, endpoints.feed, endpoints.refresh, range(len(symbols)), curve_keys(auditor)
+            ) as feed,
         ):
+            feed.listen(PROGRAMMES)
             try:
                 crowd.open_market(desk, OPENING_ORDERS_MAX)
                 end = time.monotonic() + seconds
@@ -312,7 +318,6 @@ def _trade(folder: Folder, supervisor: Supervisor | None, seconds: int, seed: in
                     screen.hear(feed.poll(0))
                     if now >= next_status:
                         next_status = now + 1.0
-                        _note_budget(screen, watcher)
                         if supervisor is not None:
                             supervisor.look_after()
                     viewer.show(feed.books, end - now)
@@ -320,11 +325,6 @@ def _trade(folder: Folder, supervisor: Supervisor | None, seconds: int, seed: in
             finally:
                 viewer.close()
                 _write_answers(folder.root / "answers.csv", desk.answers)
-
-
-def _note_budget(screen: Screen, watcher: Client) -> None:
-    for row in insisted(watcher.status).programmes[:1]:
-        screen.budget, screen.uncommitted, screen.paid = row.budget, row.uncommitted, row.paid + row.vested
 
 
 @contextmanager

@@ -22,8 +22,9 @@ from exchange.registry import Registry
 from exchange.state import Core, Output
 from matching.batch import EVENTS_AT_FIRST, room_for_events, with_room
 from matching.digest import digest_rows
-from matching.layout import CHILDREN, EVENT, Row, empty_book, grown
+from matching.layout import CHILDREN, EVENT, TAPE, Row, empty_book, grown
 from matching.layout import COMMAND as FORM
+from matching.tape import blank_tape, taken
 from matching.vocabulary import CommandKind, EventKind, Phase, RejectReason
 from settlement.balances import note_accounts
 from settlement.classes import RATES
@@ -31,7 +32,7 @@ from settlement.layout import EFFECT, PARCEL, RECENT_TRADES, STAKE, empty_ledger
 from settlement.programmes import note_usages
 from settlement.rows import Cause, Happened, PhaseRow, ProgrammeRow
 
-RULES_VERSION = 4
+RULES_VERSION = 5
 """The version of the rules that this code applies; each frame of the journal names it."""
 
 _HOUSE = SignedAct("HOUSE", "the venue itself", Admit(member="HOUSE", role="operator", group="HOUSE"))
@@ -62,7 +63,8 @@ class Outcome(NamedTuple):
     """What a batch brought about: events and, row by row beside them, effects; then the acts' part.
 
     Acts cause events, too, which bear the act's row. Phases and indicative prices are nobody's: their
-    effects name no member. The arrays are read before the next batch is applied: they are views of buffers
+    effects name no member. `tape` is what was done to the books' queues (dtype `matching.layout.TAPE`), if
+    the engine records it. The arrays are read before the next batch is applied: they are views of buffers
     used again.
     """
 
@@ -70,6 +72,7 @@ class Outcome(NamedTuple):
     effects: np.ndarray
     acts: tuple[ActResult, ...]
     happened: Happened
+    tape: np.ndarray
 
 
 class Whole(NamedTuple):
@@ -148,10 +151,12 @@ class Engine:
         if first == 1:
             parts.append(self._house)
         pieces: list[tuple[np.ndarray, np.ndarray]] = []
+        tapes: list[np.ndarray] = []
         row = 0
         while row < len(commands):
             row, written = run(self.core, commands, row, first, self._output)
             is_last = row == len(commands)
+            tapes.append(taken(self.core.book.tape, copy=not is_last))
             if written or is_last:
                 pieces.append(self._written(written, copy=not is_last))
                 parts.append(self._note(*pieces[-1]))
@@ -162,6 +167,7 @@ class Engine:
                 signed = acts[commands[row]["act"]]
                 decision, written = self._decide(signed, commands, row, first)
                 pieces.append(self._written(written, copy=True))
+                tapes.append(taken(self.core.book.tape))
                 parts += decision.happened(), self._note(*pieces[-1], signed)
                 about = (decision.reason, decision.value, decision.detail, decision.answered)
                 results.append(ActResult(row, first + row, *about))
@@ -169,8 +175,18 @@ class Engine:
         self.sequence += len(commands)
         if len(commands):
             self.time = int(commands[-1]["time"])
-        events, effects = _joined(pieces)
-        return Outcome(events, effects, tuple(results), _all_that_happened(parts))
+        events = _one_of([one for one, _ in pieces], EVENT)
+        effects = _one_of([two for _, two in pieces], EFFECT)
+        tape = _one_of(tapes, TAPE)
+        return Outcome(events, effects, tuple(results), _all_that_happened(parts), tape)
+
+    def record(self) -> None:
+        """Record from now on what is done to the books' queues: each outcome then has a `tape`.
+
+        For the feed. Recording changes no event and no state.
+        """
+        tape = blank_tape(len(self._output.events))
+        self.core = self.core._replace(book=self.core.book._replace(tape=tape))
 
     def faults(self, commands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return why each command cannot be taken as written (a `RejectReason` or 0), and its detail."""
@@ -331,19 +347,20 @@ class Engine:
         if room_for_events(book) > len(self._output.events):
             size = 2 * room_for_events(book)
             self._output = Output(np.zeros(size, EVENT), np.zeros(size, EFFECT))
+            if len(book.tape):
+                book = book._replace(tape=blank_tape(size))
+                self.core = self.core._replace(book=book)
         legs_used = int(totals["legs"])
         legs = grown(ledger.legs, legs_used + len(self._output.events), legs_used)
         self.core = self.core._replace(ledger=ledger._replace(legs=legs))
 
 
-def _joined(pieces: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return events and effects of one batch as one array each."""
-    pieces = [piece for piece in pieces if len(piece[0])]
+def _one_of(pieces: list[np.ndarray], dtype: np.dtype) -> np.ndarray:
+    """Return the pieces of one batch as one array."""
+    pieces = [piece for piece in pieces if len(piece)]
     if not pieces:
-        return np.zeros(0, EVENT), np.zeros(0, EFFECT)
-    if len(pieces) == 1:
-        return pieces[0]
-    return np.concatenate([one for one, _ in pieces]), np.concatenate([two for _, two in pieces])
+        return np.zeros(0, dtype)
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def _all_that_happened(parts: list[Happened]) -> Happened:

@@ -107,7 +107,7 @@ def form_of(data: bytes) -> Form:
             message = f"the state has another form in this program; {remedy}"
             raise ImageUnfit(message)
         return msgspec.msgpack.decode(data, type=Form)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         message = f"the state cannot be read: {error}; {remedy}"
         raise ImageUnfit(message) from error
 

@@ -21,6 +21,7 @@ from exchange.protocol.acts import (
     BeginFixing,
     FixPrices,
     ListInstruments,
+    Reweight,
     SetCalendar,
     SetCollars,
     SetPhase,
@@ -80,6 +81,12 @@ STATES_AFTER: dict[State, tuple[State, ...]] = {
     "retired": (),
 }
 """Which state may follow which."""
+
+
+WEIGHTS = ("weight_input", "weight_cached", "weight_output")
+
+_BOUNDED = (*WEIGHTS, "milli_pflops")
+"""The numbers of an instrument that need only be such as can be kept."""
 
 
 class MarketDecision(ActDecision):
@@ -154,13 +161,12 @@ class MarketDecision(ActDecision):
         self.core = self.core._replace(ledger=ledger._replace(issuers=issuers))
 
     def listing_fault(self, instruments: Sequence[Instrument]) -> RejectReason:
-        """Return why instruments cannot be listed, or NONE."""
-        known = self.registry.instrument_numbers
-        symbols = [instrument.symbol for instrument in instruments]
-        if len(set(symbols)) < len(symbols) or any(symbol in known for symbol in symbols):
-            return RejectReason.ALREADY_EXISTS
-        if not all(symbols) or not all(map(_is_bounded, instruments)):
-            return RejectReason.TERMS_INVALID
+        """Return why instruments cannot be listed, or NONE; what is refused names instrument and field."""
+        known = set(self.registry.instrument_numbers)
+        for instrument in instruments:
+            if instrument.symbol in known:
+                return self.refuse(RejectReason.ALREADY_EXISTS, instrument.symbol)
+            known.add(instrument.symbol)
         metered = {
             meter: self.registry.instruments[numbers[0]].provider
             for meter, numbers in self.registry.meters.items()
@@ -168,18 +174,34 @@ class MarketDecision(ActDecision):
         for instrument in instruments:
             unknown = set(instrument.providers) - self.registry.member_numbers.keys()
             if unknown:
-                return self.refuse(RejectReason.UNKNOWN_MEMBER, min(unknown))
-            if metered.setdefault(instrument.meter, instrument.provider) != instrument.provider:
-                return self.refuse(RejectReason.TERMS_INVALID, f"redeemed_as: {instrument.meter}")
-            if instrument.expires is not None and not self.is_to_come(instrument.expires):
-                return self.refuse(RejectReason.TERMS_INVALID, f"expires: {instrument.expires}")
-            if not 0 < instrument.list_price <= PRICE_MAX:
-                return RejectReason.PRICE_NOT_POSITIVE
-            if not 0 < instrument.tick <= PRICE_MAX or instrument.list_price % instrument.tick:
-                return RejectReason.PRICE_OFF_TICK
-            if instrument.mode not in self.registry.modes:
-                return RejectReason.PHASE_NOT_ALLOWED
+                return self.refuse(
+                    RejectReason.UNKNOWN_MEMBER, f"{instrument.symbol}, provider: {min(unknown)}"
+                )
+            metered.setdefault(instrument.meter, instrument.provider)
+            reason, field = self.field_fault(instrument, metered)
+            if reason != RejectReason.NONE:
+                told = f"{instrument.symbol}, {field}: {getattr(instrument, field)}"
+                return self.refuse(reason, told)
         return RejectReason.NONE
+
+    def field_fault(self, instrument: Instrument, metered: dict[str, str]) -> tuple[RejectReason, str]:
+        """Return why an instrument cannot be listed and for which field, or NONE; one line a rule."""
+        if not instrument.symbol:
+            return RejectReason.TERMS_INVALID, "symbol"
+        for field in _BOUNDED:
+            if not 0 <= getattr(instrument, field) <= AMOUNT_MAX:
+                return RejectReason.TERMS_INVALID, field
+        if metered[instrument.meter] != instrument.provider:
+            return RejectReason.TERMS_INVALID, "meter"
+        if instrument.expires is not None and not self.is_to_come(instrument.expires):
+            return RejectReason.TERMS_INVALID, "expires"
+        if not 0 < instrument.list_price <= PRICE_MAX:
+            return RejectReason.PRICE_NOT_POSITIVE, "list_price"
+        if not 0 < instrument.tick <= PRICE_MAX or instrument.list_price % instrument.tick:
+            return RejectReason.PRICE_OFF_TICK, "tick"
+        if instrument.mode not in self.registry.modes:
+            return RejectReason.PHASE_NOT_ALLOWED, "mode"
+        return RejectReason.NONE, ""
 
     def is_to_come(self, day: date) -> bool:
         """Tell whether a day is one that the ledger can count, and is not over yet."""
@@ -211,17 +233,45 @@ class MarketDecision(ActDecision):
         is_listed = instrument.state == "listed"
         return is_listed and instrument.mode == "continuous" and self.registry.calendar is None
 
-    def tell_instrument(self, index: int) -> None:
-        """Bring an instrument to the store as it now stands."""
+    def tell_instrument(self, index: int, who: str = "", why: str = "") -> None:
+        """Bring an instrument to the store as it now stands; if two have changed it, by whom and why."""
         instrument = self.registry.instruments[index]
         fields = {
             name: getattr(instrument, name)
             for name in InstrumentRow.__struct_fields__
-            if name not in ("sequence", "index", "instrument")
+            if name not in ("sequence", "index", "instrument", "time", "who", "why")
         }
         self.instruments.append(
-            InstrumentRow(sequence=self.sequence, index=index, instrument=instrument.symbol, **fields)
+            InstrumentRow(
+                sequence=self.sequence,
+                index=index,
+                instrument=instrument.symbol,
+                time=self.time,
+                who=who or self.signed.who,
+                why=why or self.signed.why,
+                **fields,
+            )
         )
+
+    def reweight(self, act: Reweight, who: str, why: str) -> RejectReason:
+        """Give a suspended model other weights: usage that is recorded from now on burns by them."""
+        registry = self.registry
+        index = registry.instrument_numbers.get(act.instrument)
+        if index is None:
+            return self.refuse(RejectReason.UNKNOWN_INSTRUMENT, act.instrument)
+        instrument = registry.instruments[index]
+        if instrument.kind != "model":
+            return self.refuse(RejectReason.TERMS_INVALID, f"instrument: {act.instrument} is no model")
+        if instrument.state != "suspended":
+            return self.refuse(RejectReason.STATE_NOT_ALLOWED, instrument.state)
+        for field in WEIGHTS:
+            if not 0 <= getattr(act, field) <= AMOUNT_MAX:
+                told = f"{field}: {getattr(act, field)}; give 0 to {AMOUNT_MAX}"
+                return self.refuse(RejectReason.TERMS_INVALID, told)
+        weights = {field: getattr(act, field) for field in WEIGHTS}
+        registry.instruments[index] = replace(instrument, **weights)
+        self.tell_instrument(index, who, why)
+        return RejectReason.NONE
 
     # --- what a market is doing ----------------------------------------------------------------
 
@@ -398,14 +448,3 @@ def joined(rows: np.ndarray, more: np.ndarray) -> np.ndarray:
     both[: len(rows)] = rows
     both[len(rows) :] = more
     return both
-
-
-def _is_bounded(instrument: Instrument) -> bool:
-    """Tell whether every number of an instrument can be kept."""
-    numbers = (
-        instrument.weight_input,
-        instrument.weight_cached,
-        instrument.weight_output,
-        instrument.milli_pflops,
-    )
-    return all(0 <= number <= AMOUNT_MAX for number in numbers)

@@ -17,6 +17,7 @@ from exchange.protocol.acts import (
     RegisterKey,
     RevokeKey,
     SetFees,
+    SetLimits,
 )
 from exchange.registry import CALENDAR, KEYS_PER_MEMBER, REGIONS_MAX, SESSIONS
 from exchange.reversal_decisions import ReversalDecision
@@ -27,7 +28,9 @@ from settlement.classes import KINDS
 from settlement.layout import HOUSE, MONEY
 from settlement.terms import AMOUNT_MAX
 
-MemberAct = SetFees | Admit | RegisterKey | RevokeKey | BlockMember | Guard | CancelOrders | KeepIds
+MemberAct = (
+    SetFees | Admit | RegisterKey | RevokeKey | BlockMember | SetLimits | Guard | CancelOrders | KeepIds
+)
 
 _PUBLIC_KEY_CHARACTERS = 40
 _Z85 = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#")
@@ -66,6 +69,8 @@ class MemberDecision(ReversalDecision):
                 return self.revoke_key(act)
             case BlockMember():
                 return self.block(act)
+            case SetLimits():
+                return self.set_limits(act)
             case Guard():
                 return self.guard(act)
             case CancelOrders():
@@ -202,6 +207,22 @@ class MemberDecision(ReversalDecision):
         if index is None:
             return self.refuse(RejectReason.UNKNOWN_MEMBER, act.member)
         self.core.ledger.members[index]["blocked"] = act.blocked
+        return RejectReason.NONE
+
+    def set_limits(self, act: SetLimits) -> RejectReason:
+        """Set a member's limits for what it enters from now on; what is open stays."""
+        index = self.registry.member_numbers.get(act.member, HOUSE)
+        if index == HOUSE:
+            return self.refuse(RejectReason.UNKNOWN_MEMBER, act.member)
+        told = {name: getattr(act, name) for name in _LIMITS if getattr(act, name) is not None}
+        if not told:
+            return self.refuse(RejectReason.TERMS_INVALID, "no limit; name at least one")
+        for name, limit in told.items():
+            if not 0 <= limit <= _LIMITS[name]:
+                return self.refuse(RejectReason.TERMS_INVALID, f"{name}: {limit}; give 0 to {_LIMITS[name]}")
+        self.registry.members[index] = replace(self.registry.members[index], **told)
+        for name, limit in told.items():
+            self.core.ledger.members[index][name] = limit
         return RejectReason.NONE
 
     def guard(self, act: Guard) -> RejectReason:

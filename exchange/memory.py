@@ -81,7 +81,7 @@ class Memory(NamedTuple):
 def empty_marks(size: int) -> np.ndarray:
     """Return an empty table; `size` is a power of two, and twice what will stand in it."""
     marks = zeros(size, MARK)
-    marks["slot"] = NO_SLOT
+    marks.view(np.uint8)[:] = 0xFF  # a slot of NO_SLOT; in one sweep, not a place at a time
     return marks
 
 

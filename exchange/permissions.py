@@ -12,6 +12,7 @@ from exchange.protocol.acts import (
     CloseWindows,
     Deliver,
     Dispute,
+    Enrol,
     ExpireCredits,
     FixPrices,
     Guard,
@@ -65,6 +66,8 @@ def deciders(registry: Registry, act: Act) -> Iterable[str]:
         case RevokeKey():
             number = registry.keys.get(act.public_key)
             return () if number is None else names(registry, number)
+        case Enrol():
+            return [one.member for one in registry.members if one.role == "programme_office"]
         case Transfer():
             owner = registry.owner_of(registry.member_numbers.get(act.source, NO_SLOT))
             return (act.source,) if owner == NO_SLOT else (act.source, registry.members[owner].member)

@@ -32,6 +32,9 @@ VENUE_VARIABLE = "BOURSE_VENUE"
 VENUE_DEFAULT = Path("data/venue")
 """The venue's data folder where the variable names none, below the working directory."""
 
+PROFILES_NAMED_MAX = 6
+"""How many of the profiles that are there are named to who names another."""
+
 SECRET_MODE = 0o600
 
 _KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}", re.ASCII)
@@ -96,7 +99,7 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> Profile:
             value=path,
             remedy="let its owner run this",
         ) from error
-    except ValueError as error:  # TOML, UTF-8 and msgspec: all of them say where
+    except (ValueError, RecursionError) as error:  # TOML, UTF-8 and msgspec: all of them say where
         raise ProfileError(
             f"profile {path} is not well written ({error})",
             value=path,
@@ -123,10 +126,14 @@ def find_profile(name_or_path: str | os.PathLike[str]) -> Path:
     path = (Path(named) if named else VENUE_DEFAULT) / "keys" / f"{text}.toml"
     if path.is_file():
         return path
+    there = sorted(each.stem for each in path.parent.glob("*.toml"))
+    names = ", ".join(there[:PROFILES_NAMED_MAX]) + (" ..." if len(there) > PROFILES_NAMED_MAX else "")
     raise ProfileError(
         f"there is no profile {text!r}: looked for {path.absolute()}",
         value=text,
-        remedy=f"set {VENUE_VARIABLE} to the venue's data folder, or give the profile's path",
+        remedy=f"name one that is there ({names}), or give a profile's path"
+        if there
+        else f"set {VENUE_VARIABLE} to the venue's data folder, or give the profile's path",
     )
 
 

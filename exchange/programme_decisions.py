@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from exchange.money_decisions import MoneyDecision
-from exchange.programme_tables import with_exclusions, with_inclusions
-from exchange.protocol.acts import CloseYear, DefineProgramme, GrantAward, ReviseProgramme, SettleDebt
+from exchange.programme_tables import with_enrolled, with_exclusions, with_inclusions
+from exchange.protocol.acts import CloseYear, DefineProgramme, Enrol, GrantAward, ReviseProgramme, SettleDebt
 from exchange.registry import REGIONS_MAX
 from exchange.standing import Ground
 from matching.layout import grown
@@ -16,7 +16,7 @@ from matching.vocabulary import RejectReason, Size
 from settlement.balances import BASIS_POINTS
 from settlement.classes import RATES
 from settlement.layout import HOUSE, MONEY, Exhaustion, Payout, Unredeemed
-from settlement.programmes import is_barred, is_excluded
+from settlement.programmes import is_barred, is_enrolled, is_excluded
 from settlement.rows import TermsRow
 from settlement.terms import ProgrammeTerms
 from settlement.terms_file import terms_text
@@ -116,6 +116,7 @@ class ProgrammeDecision(MoneyDecision):
         row["exhaustion"] = Exhaustion[terms.exhaustion.upper()]
         row["unredeemed"] = Unredeemed[terms.unredeemed.upper()]
         row["names_instruments"] = bool(terms.instruments)
+        row["enrols"] = terms.enrolment == "listed"
         ledger.rates[RATES * index : RATES * (index + 1)] = terms.rate_table()
         ledger = with_exclusions(with_inclusions(ledger, registry), registry)
         self.core = self.core._replace(ledger=ledger)
@@ -127,6 +128,30 @@ class ProgrammeDecision(MoneyDecision):
         """Post what the office of a programme pays in (below 0: takes back)."""
         self.core.ledger.totals["brought_in"] += amount
         self.post("fund", (HOUSE, self.office(index), MONEY, amount), (HOUSE, "outside", MONEY, -amount))
+
+    # --- who may draw on it ---------------------------------------------------------------------
+
+    def enrol(self, act: Enrol) -> RejectReason:
+        """Enrol members in a programme, or withdraw that; open orders keep what is reserved for them."""
+        registry = self.registry
+        index = registry.programme_numbers.get(act.programme)
+        if index is None:
+            return self.refuse(RejectReason.UNKNOWN_PROGRAMME, act.programme)
+        if self.core.ledger.programmes[index]["closed"]:
+            return self.refuse(RejectReason.PROGRAMME_CLOSED, act.programme)
+        if not act.members:
+            return self.refuse(RejectReason.TERMS_INVALID, "members: none; name at least one")
+        for name in act.members:
+            if registry.member_numbers.get(name, HOUSE) == HOUSE:
+                return self.refuse(RejectReason.UNKNOWN_MEMBER, name)
+        members = {registry.member_numbers[name] for name in act.members}
+        enrolled = registry.enrolled.setdefault(index, set())
+        if act.enrolled:
+            enrolled |= members
+        else:
+            enrolled -= members
+        self.core = self.core._replace(ledger=with_enrolled(self.core.ledger, registry))
+        return RejectReason.NONE
 
     # --- awards --------------------------------------------------------------------------------
 
@@ -145,7 +170,10 @@ class ProgrammeDecision(MoneyDecision):
         if row["closed"]:
             return self.refuse(RejectReason.PROGRAMME_CLOSED, act.programme)
         rate = self.best_rate(index, member)
-        if rate == 0 or is_barred(self.core.ledger, index, member):
+        is_out = is_barred(self.core.ledger, index, member) or not is_enrolled(
+            self.core.ledger, index, member
+        )
+        if rate == 0 or is_out:
             return self.refuse(RejectReason.PROGRAMME_NOT_ELIGIBLE, act.member)
         if row["excludes"] and is_excluded(self.core.ledger, index, self.group_of(member)):
             return self.refuse(RejectReason.PROGRAMME_EXCLUDED, act.member)

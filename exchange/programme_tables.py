@@ -1,7 +1,7 @@
 """The ledger's tables by which kernels find whom and what a programme pays for, or not.
 
-Instruments that terms name and programmes that they rule out are noted anew from all terms whenever terms
-or instruments are new: that is seldom.
+Instruments that terms name, programmes that they rule out and members that are enrolled are noted anew
+whenever there are new ones: that is seldom.
 """
 
 from __future__ import annotations
@@ -26,13 +26,25 @@ def with_inclusions(ledger: Ledger, registry: Registry) -> Ledger:
         for symbol in dict.fromkeys(terms.instruments)
         if symbol in registry.instrument_numbers
     ]
-    size = len(ledger.included)
+    return ledger._replace(included=places_of(pairs, len(ledger.included)))
+
+
+def with_enrolled(ledger: Ledger, registry: Registry) -> Ledger:
+    """Return the ledger with a table of the members that are enrolled in programmes."""
+    pairs = [
+        (member, programme) for programme, members in registry.enrolled.items() for member in sorted(members)
+    ]
+    return ledger._replace(enrolled=places_of(pairs, len(ledger.enrolled)))
+
+
+def places_of(pairs: list[tuple[int, int]], size: int) -> np.ndarray:
+    """Return a table, of this size or larger, that finds pairs of an instrument or member and a programme."""
     while size < 2 * len(pairs) + 2:
         size *= 2
-    included = empty_places(size)
-    for instrument, programme in pairs:
-        remember(included, inclusion_key(instrument, programme), programme)
-    return ledger._replace(included=included)
+    places = empty_places(size)
+    for number, programme in pairs:
+        remember(places, inclusion_key(number, programme), programme)
+    return places
 
 
 def with_exclusions(ledger: Ledger, registry: Registry) -> Ledger:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import IntEnum
 from importlib.resources import files
-from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -29,9 +28,11 @@ from exchange import (
 from exchange.certify.playing import CASES
 from exchange.cli import bourse
 from exchange.client import errors
+from exchange.markdown import MADE, coded, constants, documented, table
 from exchange.protocol import acts, messages
 from exchange.protocol.reasons import MEANINGS
 from exchange.protocol.records import COMMAND_FIELDS, REPORT_FIELDS, Field, Instruction, packer
+from exchange.reference_feed import feed_header, feed_page
 from exchange.server import metrics
 from matching import vocabulary
 from matching.permissions import FOLLOWS, TAKEN, Ask, forbidden
@@ -41,7 +42,6 @@ from settlement.store import Store, describe
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 STORIES = FOLDER.parents[1] / "tests" / "matching" / "stories"
-MADE = "<!-- Made by `make docs` from the code; edit that instead. -->\n"
 
 LIMITED = (
     config,
@@ -73,6 +73,8 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "messages.md": messages_page(),
         "records.md": records_page(),
+        "feed.md": feed_page(),
+        "feed.h": feed_header(),
         "reject-reasons.md": reasons_page(),
         "errors.md": errors_page(),
         "certify.md": certify_page(),
@@ -84,17 +86,6 @@ def pages() -> dict[str, str]:
         "phases.md": phases_page(),
         "stories.md": stories_page(),
     }
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(value: object) -> str:
-    return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def cli_page() -> str:
@@ -132,7 +123,7 @@ def messages_page() -> str:
     for title, union in (
         ("From a member", messages.Request),
         ("From the venue", messages.Answer),
-        ("Query service", messages.Query | messages.QueryResult),
+        ("Query service", messages.QueryRequest | messages.QueryAnswer),
         ("Acts, inside `Decide` and in the journal", acts.Act),
     ):
         parts.append(f"## {title}\n")
@@ -205,7 +196,7 @@ def errors_page() -> str:
     ]
     for name, kind in vars(errors).items():
         if inspect.isclass(kind) and issubclass(kind, errors.ExchangeError):
-            bases = ", ".join(_coded(base.__name__) for base in kind.__bases__)
+            bases = ", ".join(coded(base.__name__) for base in kind.__bases__)
             about = f"Code `{kind.code}`. Under {bases}.\n"
             parts += [f"## `{name}`\n", inspect.getdoc(kind) or "", "", about]
     return "\n".join(parts)
@@ -220,7 +211,7 @@ def _tree(docstring: str) -> str:
 def certify_page() -> str:
     """Return every case of `bourse certify`, with the rule of sessions that it rests on."""
     head = ("case", "group", "what is required", "the rule begins")
-    rows = ((_coded(one.name), one.group, one.required, one.rule.strip("| ")) for one in CASES)
+    rows = ((coded(one.name), one.group, one.required, one.rule.strip("| ")) for one in CASES)
     about = "What `bourse certify` plays, by [the rules of sessions](../manual/sessions.md).\n"
     return "\n".join([MADE, "# Cases of certification\n", about, table(head, rows)])
 
@@ -272,8 +263,8 @@ def settings_page() -> str:
         kind = type(getattr(config.Settings(), section))
         rows = [
             (
-                _coded(one.name),
-                _coded(settings_file.as_toml(settings_file.served(one))),
+                coded(one.name),
+                coded(settings_file.as_toml(settings_file.served(one))),
                 settings_file.bounds(one),
                 f"{one.meaning} `{one.variable}`",
             )
@@ -295,26 +286,6 @@ def metrics_page() -> str:
     return "\n".join([MADE, "# Metrics\n", about, "", table(("metric", "kind", "labels", "meaning"), rows)])
 
 
-def constants(path: str) -> list[tuple[str, str, str]]:
-    """Return the module constants that a docstring follows: name, value as written, docstring."""
-    return documented(ast.parse(Path(path).read_text("utf-8")).body)
-
-
-def documented(body: Sequence[ast.stmt]) -> list[tuple[str, str, str]]:
-    """Return the names among some statements that a docstring follows: name, value as written, docstring."""
-    found = []
-    for statement, following in pairwise(body):
-        if (
-            isinstance(statement, ast.Assign)
-            and isinstance(statement.targets[0], ast.Name)
-            and isinstance(following, ast.Expr)
-            and isinstance(following.value, ast.Constant)
-        ):
-            value = ast.unparse(statement.value)
-            found.append((statement.targets[0].id, value, str(following.value.value)))
-    return found
-
-
 def phases_page() -> str:
     """Return what each phase takes and which may follow it, and the phases of each mode and state."""
     parts = [
@@ -324,37 +295,33 @@ def phases_page() -> str:
         "[the trading day](../manual/trading-day.md) who changes it, and what modes and states are.\n",
         "## What each phase takes\n",
         "Or, where it does not, the reason of the refusal.\n",
-        table(("phase", *map(_words, Ask)), ((_coded(_word(phase)), *_takings(phase)) for phase in Phase)),
+        table(("phase", *map(_words, Ask)), ((coded(_word(phase)), *_takings(phase)) for phase in Phase)),
         *_ask_meanings(),
         "\n## Which phase may follow which\n",
         "At the venue, whoever asks for it. To the order book alone, any may follow any.\n",
         table(
             ("phase", "may be followed by"),
-            ((_coded(_word(phase)), _phases(FOLLOWS[phase])) for phase in Phase),
+            ((coded(_word(phase)), _phases(FOLLOWS[phase])) for phase in Phase),
         ),
         "## Which phases each mode knows\n",
         table(
             ("mode", "phases"),
-            ((_coded(mode), _phases(known)) for mode, known in market_decisions.PHASES_OF_MODE.items()),
+            ((coded(mode), _phases(known)) for mode, known in market_decisions.PHASES_OF_MODE.items()),
         ),
         "## Which phases each state allows\n",
         table(
             ("state", "phases", "may become"),
             (
                 (
-                    _coded(state),
+                    coded(state),
                     _phases(allowed),
-                    ", ".join(map(_coded, market_decisions.STATES_AFTER[state])),
+                    ", ".join(map(coded, market_decisions.STATES_AFTER[state])),
                 )
                 for state, allowed in market_decisions.PHASES_OF_STATE.items()
             ),
         ),
     ]
     return "\n".join(parts)
-
-
-def _coded(word: str) -> str:
-    return f"`{word}`"
 
 
 def _word(code: IntEnum) -> str:
@@ -367,11 +334,11 @@ def _words(code: IntEnum) -> str:
 
 def _takings(phase: Phase) -> list[str]:
     """Return of each sort of command that a phase takes it, or why it does not."""
-    return ["yes" if ask in TAKEN[phase] else _coded(_word(forbidden(phase, ask))) for ask in Ask]
+    return ["yes" if ask in TAKEN[phase] else coded(_word(forbidden(phase, ask))) for ask in Ask]
 
 
 def _phases(phases: Iterable[Phase]) -> str:
-    return ", ".join(_coded(_word(phase)) for phase in phases)
+    return ", ".join(coded(_word(phase)) for phase in phases)
 
 
 def _ask_meanings() -> list[str]:

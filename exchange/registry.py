@@ -57,9 +57,10 @@ class Registry(msgspec.Struct):
     and the lots of each parcel that they have set `aside`; `begun`, what is left of each member's begun lots,
     in thousandths of a unit, by meter; `usage_ids`, (provider, id), by the day of the record; `issues` of an
     instrument that are still owed, in their order, and its `obligations` by provider; `debts` of each member
-    as they arose; `awards` of a programme to each member; `proposals` by sequence; and which instruments'
-    credits have `expired`. Of members: `guards`, by number, of those whose orders go when they fall silent;
-    `two_persons` tells that two operators have had keys, and that from then on one alone makes no third.
+    as they arose; `awards` of a programme to each member; the members `enrolled` in it; `proposals` by
+    sequence; and which instruments' credits have `expired`. Of members: `guards`, by number, of those whose
+    orders go when they fall silent; `two_persons` tells that two operators have had keys, and that from then
+    on one alone makes no third.
     """
 
     members: list[Admit] = msgspec.field(default_factory=list)
@@ -94,6 +95,7 @@ class Registry(msgspec.Struct):
     guards: dict[int, Guard] = msgspec.field(default_factory=dict)
     two_persons: bool = False
     awards: dict[int, dict[int, int]] = msgspec.field(default_factory=dict)
+    enrolled: dict[int, set[int]] = msgspec.field(default_factory=dict)
     proposals: dict[int, Proposal] = msgspec.field(default_factory=dict)
     expired: set[int] = msgspec.field(default_factory=set)
 
@@ -141,6 +143,11 @@ class Registry(msgspec.Struct):
         self.programme_numbers[terms.code] = len(self.programmes)
         self.programmes.append(terms)
         return len(self.programmes) - 1
+
+    def viewer(self, member: int) -> str | None:
+        """Return as whom a member asks of history: itself, or None for who sees everybody's rows."""
+        one = self.members[member]
+        return None if one.role in ("operator", "auditor") else one.member
 
     def owner_of(self, member: int) -> int:
         """Return whose account a member is: its owner's, or its own."""

@@ -10,7 +10,14 @@ from matching.layout import Row
 from matching.tell import price_of
 from matching.vocabulary import NO_SLOT, NOTIONAL_MAX, RejectReason, Side
 from settlement.balances import most_it_costs
-from settlement.programmes import lots_left, most_it_pays, pays_at_trade, reserve, still_grows
+from settlement.programmes import (
+    is_enrolled,
+    lots_left,
+    most_it_pays,
+    pays_at_trade,
+    reserve,
+    still_grows,
+)
 
 
 @rare
@@ -80,6 +87,7 @@ def plan_anew(core: Core, command: Row, price: int, leaves: int) -> int:
     parcel = core.grant[0]
     group = ledger.members[command.member].group
     may_grow = still_grows(ledger, parcel, group, command.time)
+    may_grow = may_grow and is_enrolled(ledger, parcel.programme, command.member)
     parcel.covered_price = min(price, parcel.ceiling_price)
     parcel.cover = lots_left(ledger, parcel, leaves, may_grow)
     most = most_it_pays(ledger, parcel, may_grow)

@@ -218,7 +218,7 @@ def _from_file(path: Path) -> dict[Name, Chosen]:
         return {}
     except OSError as error:
         raise SettingsError(f"{path} cannot be read ({error.strerror}); let its owner run this") from error
-    except ValueError as error:  # TOML and UTF-8: both of them say where
+    except (ValueError, RecursionError) as error:  # TOML and UTF-8: both of them say where
         raise SettingsError(f"{path} is not well written: {error}; mend that line") from error
     found = {}
     for section, table in tables.items():

@@ -19,6 +19,10 @@ The same parts as on a server and the same clients, without sockets, on a clock 
         async with venue.connect_async("SANDBOX") as ex:
             await ex.place(ex.instruments["QWEN3-MAX"].buy(10, limit="12.30"))
 
+Market data comes from the venue's own feed, which can lose messages (`venue.drop_feed`) and start anew
+(`venue.restart_feed`); heartbeats are told when the venue tells the time. `ex.history` is as of the last
+command: the store is brought up to date when it is asked.
+
 Nothing waits: a synchronous client that has heard all there is to hear goes on at once, as if its timeout had
 passed. An asynchronous one waits for what other tasks may bring about.
 """
@@ -27,35 +31,46 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
+
+import numpy as np
 
 from exchange.calendar import Calendar
 from exchange.client.answers import unknown_name
 from exchange.client.async_link import Waiters
 from exchange.client.asynchronous import AsyncExchange, Connecting
 from exchange.client.desk import Desk
-from exchange.client.errors import ExchangeError, ProfileError, Timeout
-from exchange.client.flows import Line, closed
+from exchange.client.errors import ExchangeError, Timeout
+from exchange.client.flows import closed
+from exchange.client.marketreaders import Reader
 from exchange.client.queries import QuerySession
 from exchange.client.session import Session
 from exchange.client.sync import SyncExchange
 from exchange.config import Settings, ThrottleSettings
 from exchange.engine import RULES_VERSION, Engine, Outcome
+from exchange.local_feed import AsyncLocalFeedLine, LocalFeed, LocalFeedLine
+from exchange.local_history import LocalHistory
+from exchange.local_query import Answering, AsyncLocalQueryLine, LocalQueryLine
 from exchange.protocol.acts import RegisterKey, SignedAct
+from exchange.protocol.messages import QueryAnswer
+from exchange.protocol.query_messages import Query, Rehearse
 from exchange.reports import Reporter
 from exchange.server.enquiries import Enquiries
 from exchange.server.founding import OPERATOR, calendar_acts, sandbox_firms, standard_acts, voucher
 from exchange.server.gateway import Gateway
 from exchange.server.journal import Journal
 from exchange.server.memory_journal import MemoryJournal
+from exchange.server.rehearsing import rehearsed_now
 from exchange.server.replay import recover
 from exchange.server.reportlog import ReportLog
-from exchange.server.sequencer import Sequencer
+from exchange.server.sequencer import Clock, SequencedLog, Sequencer
 from exchange.server.sessions import SessionId
+from exchange.server.timekeeper import Draw
 from matching.vocabulary import RejectReason
 from settlement.terms import VENUE_ZONE
 
@@ -115,11 +130,13 @@ class Exchange:
             MemoryJournal() if folder is None else Journal.open(folder, rules_version=RULES_VERSION)
         )
         self._folder = folder
+        self._history = LocalHistory()
         self._settings = settings or UNTHROTTLED
         self._chance = Random(seed).randrange
         self._lines: dict[SessionId, LocalLine] = {}
         self._sessions = 0
-        self.sequencer = Sequencer(self.engine, self.journal, self.clock, self._chance)
+        self.feed = LocalFeed(self.engine, self.clock)
+        self.sequencer = TellingSequencer(self.engine, self.journal, self.clock, self._chance, self.feed)
         founding = acts
         if founding is None:
             founding = standard_acts(sandbox_firms(), [], [voucher(OPENING.year)])
@@ -142,7 +159,9 @@ class Exchange:
 
     def connect(self, member: str, *, cancel_on_disconnect: bool = False) -> SyncExchange:
         """Return a member's client, the same as on a network. Raises `UnknownName`."""
-        client = SyncExchange(self._desk(member, LocalLine, cancel_on_disconnect=cancel_on_disconnect))
+        lines = Lines(LocalLine, LocalQueryLine, LocalFeedLine)
+        desk = self._desk(member, lines, cancel_on_disconnect=cancel_on_disconnect)
+        client = SyncExchange(desk)
         client.refresh()
         return client
 
@@ -153,24 +172,33 @@ class Exchange:
         """
 
         async def opened() -> AsyncExchange:
-            desk = self._desk(member, AsyncLocalLine, cancel_on_disconnect=cancel_on_disconnect)
+            lines = Lines(AsyncLocalLine, AsyncLocalQueryLine, AsyncLocalFeedLine)
+            desk = self._desk(member, lines, cancel_on_disconnect=cancel_on_disconnect)
             client = AsyncExchange(desk)
             await client.refresh()
             return client
 
         return Connecting(opened)
 
-    def _desk(
-        self,
-        member: str,
-        line: Callable[[Exchange, str, Session], LocalLine],
-        *,
-        cancel_on_disconnect: bool,
-    ) -> Desk:
+    def _desk(self, member: str, lines: Lines, *, cancel_on_disconnect: bool) -> Desk:
         if member not in self.engine.registry.member_numbers:
             raise unknown_name("member", member, self.engine.registry.member_numbers)
         session = Session(cancel_on_disconnect=cancel_on_disconnect)
-        return Desk(session, line(self, member, session), no_history, self.clock)
+
+        def answered(asked: Query | Rehearse) -> Iterable[QueryAnswer]:
+            registry = self.engine.registry
+            number = registry.member_numbers[member]
+            if isinstance(asked, Rehearse):
+                return (rehearsed_now(number, asked, self.engine, self.clock()),)
+            return self._history.answers(asked, registry.viewer(number), self.journal)
+
+        return Desk(
+            session,
+            lines.orders(self, member, session),
+            lambda conversation: lines.query(answered, conversation),
+            lambda reader: lines.feed(self.feed, reader),
+            self.clock,
+        )
 
     def cut(self, client: SyncExchange | AsyncExchange) -> None:
         """Break a client's line: what is on its way is lost. Its next call connects anew.
@@ -199,9 +227,18 @@ class Exchange:
             kept.keep(told.members, told.reports)
 
         self.engine, self.journal, _ = recover(self._folder, visit=keep)
-        self.sequencer = Sequencer(self.engine, self.journal, self.clock, self._chance)
+        self.feed.begin(self.engine)
+        self.sequencer = TellingSequencer(self.engine, self.journal, self.clock, self._chance, self.feed)
         self.gateway = self._gateway(kept)
         self.tell_time()
+
+    def drop_feed(self, batches: int, *, refreshes: int = 0) -> None:
+        """Have what the public feed tells of the next batches of commands be lost, and the next refreshes."""
+        self.feed.drop(batches, refreshes)
+
+    def restart_feed(self) -> None:
+        """Have the feed's publisher start anew: all topics are numbered from 1 again."""
+        self.feed.begin(self.engine)
 
     # --- the venue -----------------------------------------------------------------------------
 
@@ -214,6 +251,7 @@ class Exchange:
         if done is not None:
             self.gateway.tell(done)
         self.gateway.watch()
+        self.feed.tell_time()
 
     def take(self, session: SessionId, member: str, frame: bytes) -> None:
         """Let one session say something; what the venue says to it lands on its line."""
@@ -226,6 +264,7 @@ class Exchange:
         self.gateway.hear(session, local_key(member), frame, is_operators=is_operators)
         self.gateway.work()
         self.gateway.watch()
+        self.feed.tell_time()
 
     def open_session(self, line: LocalLine) -> SessionId:
         """Return the name of a new connection, whose reader is `line`."""
@@ -244,6 +283,30 @@ class Exchange:
             return RejectReason.SESSION_LOST
         line.bring(body)
         return RejectReason.NONE
+
+
+class Lines(NamedTuple):
+    """What makes a client's lines: to the gateway, to the query service, to the feed."""
+
+    orders: Callable[[Exchange, str, Session], LocalLine]
+    query: Callable[[Answering, QuerySession], LocalQueryLine]
+    feed: Callable[[LocalFeed, Reader], LocalFeedLine]
+
+
+class TellingSequencer(Sequencer):
+    """A sequencer whose batches the feed is told at once, as it would read them from the journal."""
+
+    def __init__(
+        self, engine: Engine, journal: SequencedLog, clock: Clock, draw: Draw, feed: LocalFeed
+    ) -> None:
+        super().__init__(engine, journal, clock, draw)
+        self._feed = feed
+
+    def _sequence(self, commands: np.ndarray, acts: tuple[SignedAct, ...], now: int) -> Outcome:
+        first = self.engine.sequence + 1
+        outcome = super()._sequence(commands, acts, now)
+        self._feed.tell(outcome, first, self.engine.sequence, now)
+        return outcome
 
 
 class LocalLine:
@@ -360,15 +423,6 @@ class AsyncLocalLine(LocalLine):
         """Let nothing more be said; whoever waits is told so."""
         super().close()
         self._waiters.fail(closed(self.endpoint))
-
-
-def no_history(_conversation: QuerySession) -> Line:
-    """Say that there is no settlement process here to ask."""
-    raise ProfileError(
-        "a venue in this process has no query service",
-        field="endpoints.query",
-        remedy="ask a served one (bourse serve) for history",
-    )
 
 
 def local_key(member: str) -> str:

@@ -38,16 +38,17 @@ Exit codes: 0 done; 1 a fault of the program; 2 wrong usage; 3 refused by the ve
 
 SECTIONS = {
     "Run a venue": "serve demo status config snapshot settle",
-    "Prove and measure": "verify replay certify bench match",
+    "Prove and measure": "verify audit explain replay inspect diff certify simulate bench match import",
     "Orders": "instruments subsidy place replace reduce cancel orders fills",
     "A member's money and credits": (
         "account transfer withdraw redeem redemptions recall accept dispute settle-debt"
     ),
     "A provider's": "issue usage deliver",
-    "Look and ask": "book trades bars sql report",
-    "Operators, the market": "halt resume phase state collars calendar",
+    "Look and ask": "watch book trades bars quotes index events sql export report feed",
+    "Operators, the market": "list suspend retire reweight halt resume phase state collars calendar",
     "Operators, members and money": (
-        "admit members key deposit block unblock kill related fund programme ineligible expire resolve"
+        "admit members limits key deposit block unblock kill related fund programme enrol ineligible "
+        "expire resolve"
     ),
     "Operators, what takes two": "proposals approve bust adjust",
 }
@@ -134,6 +135,11 @@ def why_else(default: str) -> Callable[[Command], Command]:
     )
 
 
+with_dry_run = click.option(
+    "--dry-run", "dry_run", is_flag=True, help="Tell what it would bring about, and do nothing."
+)
+
+
 def connected(profile: str) -> Client:
     """Return a client connected with a profile."""
     return connect_sync(load_profile(profile))
@@ -152,10 +158,41 @@ def print_done(told: str, sequence: int, *, as_json: bool, **facts: object) -> N
         click.echo(f"{told} under sequence {sequence}")
 
 
-def act_as(profile: str, act: Act, why: str, told: str, *, as_json: bool) -> None:
-    """Have an act done that names nothing the venue lists, and print that it was."""
+ActsOf = Callable[[Client], Act | Sequence[Act]]
+"""What makes acts with a session at hand: names are looked up in what the venue lists."""
+
+
+def do_act(
+    profile: str,
+    act: Act | Sequence[Act] | ActsOf,
+    why: str,
+    told: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    **facts: object,
+) -> None:
+    """Have an act, or several in their order, done, and print that; or tell what they would bring about.
+
+    `act` may be a function of the session. Several are told by the sequence of the last one. A dry run ends
+    the program with `EXIT_REFUSED` where the venue would refuse one of them.
+    """
+    from exchange.cli.consequences import tell_rehearsal
+
     with connected(profile) as exchange:
-        print_done(told, exchange.act(act, why), as_json=as_json)
+        made = act(exchange) if callable(act) else act
+        acts = tuple(made) if isinstance(made, Sequence) else (made,)
+        if dry_run:
+            tell_rehearsal(exchange.rehearse(acts, why), as_json=as_json)
+            return
+        done = [exchange.decide(one, why) for one in acts]
+    if len(done) > 1:
+        facts["sequences"] = [one.sequence for one in done]
+    cancelled = sum(one.orders_cancelled for one in done)
+    if cancelled:
+        facts["orders_cancelled"] = cancelled
+        told += f", {count(range(cancelled), 'open order')} cancelled,"
+    print_done(told, done[-1].sequence, as_json=as_json, **facts)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -48,7 +48,7 @@ def certify(
     from exchange.certify import program as programs
     from exchange.profiles import load_profile
     from exchange.server.supervisor import VenueFailed
-    from exchange.terminal import warm_with_progress
+    from exchange.terminal import ended_in_good_order, warm_with_progress
 
     if is_tasks:
         click.echo(programs.TASKS)
@@ -66,7 +66,8 @@ def certify(
             results = playing.certify_on(load_profile(profile), cases, symbol, told)
         else:
             warm_with_progress()
-            results = programs.certify(program, told) if program else playing.certify(cases, told)
+            with ended_in_good_order():
+                results = programs.certify(program, told) if program else playing.certify(cases, told)
     except VenueFailed as failure:
         fail(str(failure), 1)
     finish(results, as_json=as_json)

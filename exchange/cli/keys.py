@@ -15,11 +15,13 @@ from exchange.cli.base import (
     bourse,
     connected,
     count,
+    do_act,
     fail,
     print_done,
     print_json,
     print_table,
     why_else,
+    with_dry_run,
     with_json,
     with_profile,
 )
@@ -231,13 +233,14 @@ def key_rotate(why: str, profile: str, *, as_json: bool) -> None:
 @key.command("revoke", epilog="Example: bourse key revoke 'Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID'")
 @click.argument("public_key")
 @why_else("bourse key revoke")
+@with_dry_run
 @with_profile("operator")
 @with_json
-def key_revoke(public_key: str, why: str, profile: str, *, as_json: bool) -> None:
+def key_revoke(public_key: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Let a public key speak for nobody from now on: orders, queries and refreshes are refused at once.
 
     A feed that is open already goes on until it connects again.
     """
-    with connected(profile) as exchange:
-        sequence = exchange.act(RevokeKey(public_key), why)
-    print_done(f"{public_key}: revoked", sequence, as_json=as_json, public_key=public_key)
+    told = f"{public_key}: revoked"
+    act = RevokeKey(public_key)
+    do_act(profile, act, why, told, dry_run=dry_run, as_json=as_json, public_key=public_key)

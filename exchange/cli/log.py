@@ -1,4 +1,4 @@
-"""What is done with a venue's log: verify it, replay it."""
+"""What is done with a venue's log where it lies: prove it, and write down the state that it leads to."""
 
 from __future__ import annotations
 
@@ -88,42 +88,6 @@ def _unanswered(root: Path, answers: Path) -> list[str]:
         click.echo(f"{earlier} answered orders are older than what is left of the journal", err=True)
     click.echo(f"{count} answered orders looked up, {len(wrong)} not found", err=True)
     return wrong
-
-
-@bourse.command(epilog="Example: bourse replay data/venue --json")
-@click.argument("folder", required=False)
-@with_json
-def replay(folder: str | None, *, as_json: bool) -> None:
-    """Run a venue's log again from its beginning, and tell the state that it leads to."""
-    from exchange.server.folder import Folder
-    from exchange.server.journal import JournalDamaged
-    from exchange.server.replay import ReplayParted, earliest
-    from exchange.server.replay import replay as run_again
-    from exchange.server.warm import warm_up
-
-    place = Folder(venue_folder(folder))
-    warm_up()
-    began = time.perf_counter()
-    try:
-        begun = earliest(place.journal, place.snapshots)
-        first = begun.mark.sequence
-        engine = run_again(place.journal, begun=begun)
-    except (JournalDamaged, ReplayParted) as damage:
-        fail(str(damage), EXIT_DAMAGED)
-    seconds = time.perf_counter() - began
-    facts: dict[str, object] = {
-        "commands": engine.sequence,
-        "seconds": round(seconds, 3),
-        "state_hash": f"{engine.state_hash():016x}",
-        "since": first,
-        "told": list(begun.told),
-    }
-    if as_json:
-        print_json(facts)
-    else:
-        for line in begun.told:
-            click.echo(line)
-        click.echo(f"{engine.sequence - first} commands in {seconds:.2f} s, state {facts['state_hash']}")
 
 
 @bourse.command(epilog="Example: bourse snapshot data/venue")

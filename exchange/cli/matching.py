@@ -78,6 +78,9 @@ in a call it may be crossed. Parked stops, and market orders that wait for
 an auction, are not in it:
   instrument, side, price, order
   quantity         all that is open, hidden lots too
+
+FEED is what the venue's feed would have told of it, in the table's own time (ns since 1970, UTC): `bourse
+feed play` publishes it, `bourse feed info` tells what is in it. Rows of the same `time` come together.
 """
 
 
@@ -92,19 +95,20 @@ an auction, are not in it:
     help="Where to write what happened.",
 )
 @click.option("--book", type=click.Path(dir_okay=False, path_type=Path), help="Where to write what rests.")
+@click.option("--feed", type=click.Path(dir_okay=False, path_type=Path), help="Where to record market data.")
 @with_json
-def match_table(commands: Path, events: Path, book: Path | None, *, as_json: bool) -> None:
+def match_table(commands: Path, events: Path, book: Path | None, feed: Path | None, *, as_json: bool) -> None:
     """Run a table of commands through the matching engine alone, and tell how long it took."""
     from exchange.matchfile.columns import BadTable
 
-    paths = [path for path in (commands, events, book) if path is not None]
+    paths = [path for path in (commands, events, book, feed) if path is not None]
     if len({path.resolve() for path in paths}) < len(paths):
-        fail("COMMANDS, --events and --book must be different files; name another", 2)
+        fail("COMMANDS, --events, --book and --feed must be different files; name another", 2)
     for path in paths:
         if not path.parent.is_dir():
             fail(f"{path}: there is no folder {path.parent}; make it, or name another", 2)
     try:
-        totals = match_with_progress(commands, events, book)
+        totals = match_with_progress(commands, events, book, feed)
     except BadTable as error:
         fail(str(error), 2)
     except OSError as error:
@@ -113,7 +117,7 @@ def match_table(commands: Path, events: Path, book: Path | None, *, as_json: boo
         print_totals(totals, as_json=as_json)
 
 
-def match_with_progress(commands: Path, events: Path, book: Path | None) -> Totals:
+def match_with_progress(commands: Path, events: Path, book: Path | None, feed: Path | None = None) -> Totals:
     """Match a file, and show on a terminal how far it is; kernels are compiled before the clock runs."""
     from exchange.matchfile.commands import CommandFile, format_of
     from exchange.matchfile.run import match_file
@@ -128,7 +132,7 @@ def match_with_progress(commands: Path, events: Path, book: Path | None) -> Tota
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("matching", total=None)
         return match_file(
-            table, events, book, lambda done, count: progress.update(task, completed=done, total=count)
+            table, events, book, lambda done, count: progress.update(task, completed=done, total=count), feed
         )
 
 
@@ -141,6 +145,7 @@ def print_totals(totals: Totals, *, as_json: bool) -> None:
     click.echo(
         f"{totals.commands:,} commands, {totals.events:,} events, {totals.trades:,} trades, "
         f"{totals.quantity:,} lots traded"
+        + (f", {totals.feed_messages:,} messages of market data" if totals.feed_messages else "")
     )
     click.echo(
         f"engine {totals.engine_seconds:.3f} s ({rate:,.0f} commands a second), "

@@ -9,18 +9,20 @@ import click
 import msgspec
 
 from exchange.cli.base import (
-    act_as,
     bourse,
     connected,
     count,
+    do_act,
     fail,
     print_done,
     print_json,
     print_table,
+    with_dry_run,
     with_json,
     with_profile,
     with_why,
 )
+from exchange.cli.consequences import tell_rehearsal
 from exchange.cli.keys import approvers
 from exchange.client.errors import RequestRefused
 from exchange.client.money import yuan
@@ -47,15 +49,21 @@ COLUMNS = ("member", "role", "group", "owner", "size", "region", "keys", "blocke
 @click.option("--notional-max", type=int, help="Most that an order may come to, in hao.")
 @click.option("--turnover-max", type=int, help="Most that it may trade a day, in hao.")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def admit(file: Path | None, why: str, profile: str, *, as_json: bool, **options: object) -> None:
+def admit(
+    file: Path | None, why: str, profile: str, *, dry_run: bool, as_json: bool, **options: object
+) -> None:
     """Admit a member, as FILE (TOML, with the options' names) and the options say; these come first.
 
     An operator is only proposed, once the venue has two: another approves it. Then: bourse key new.
     """
     act = admission(file, {name: value for name, value in options.items() if value not in (None, ())})
     with connected(profile) as exchange:
+        if dry_run:
+            tell_rehearsal(exchange.rehearse(act, why), as_json=as_json)
+            return
         try:
             sequence = exchange.act(act, why)
         except RequestRefused as refused:
@@ -80,7 +88,7 @@ def admission(file: Path | None, options: dict[str, object]) -> Admit:
     if file is not None:
         try:
             written = msgspec.toml.decode(file.read_bytes(), type=dict[str, object])
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             fail(f"{file}: {error}", 2)
     try:
         return msgspec.convert({"role": "firm", **written, **options, "type": "Admit"}, Admit)
@@ -128,38 +136,49 @@ def row_of(one: KeyHolder) -> tuple[object, ...]:
 @bourse.command(epilog="Example: bourse block SANDBOX --why 'its limits are under review'")
 @click.argument("member")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def block(member: str, why: str, profile: str, *, as_json: bool) -> None:
+def block(member: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Refuse new orders of MEMBER. What is open stays; its cancels stay free."""
-    act_as(profile, BlockMember(member, True), why, f"{member}: blocked", as_json=as_json)
+    act = BlockMember(member, True)
+    do_act(profile, act, why, f"{member}: blocked", dry_run=dry_run, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse unblock SANDBOX --why 'review is over'")
 @click.argument("member")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def unblock(member: str, why: str, profile: str, *, as_json: bool) -> None:
+def unblock(member: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Take orders of MEMBER again."""
-    act_as(profile, BlockMember(member, False), why, f"{member}: takes part again", as_json=as_json)
+    act = BlockMember(member, False)
+    do_act(profile, act, why, f"{member}: takes part again", dry_run=dry_run, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse kill SANDBOX --why 'its program has gone wild'")
 @click.argument("member")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def kill(member: str, why: str, profile: str, *, as_json: bool) -> None:
+def kill(member: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Stop MEMBER at once: new orders are refused, and all that it has open is cancelled.
 
     What stands in a phase that lets nothing go stays open: run it again when the phase is over.
     """
+    block, cancel = BlockMember(member, True), CancelOrders(member)  # so nothing comes behind the cancel
     with connected(profile) as exchange:
-        blocked = exchange.act(
-            BlockMember(member, True), why
-        )  # first, so that nothing comes behind the cancel
-        sequence = exchange.act(CancelOrders(member), why)
+        if dry_run:
+            tell_rehearsal(exchange.rehearse((block, cancel), why), as_json=as_json)
+            return
+        blocked = exchange.act(block, why)
+        done = exchange.decide(cancel, why)
     print_done(
-        f"{member}: blocked, and its open orders cancelled,", sequence, as_json=as_json, blocked=blocked
+        f"{member}: blocked, and {count(range(done.orders_cancelled), 'open order')} cancelled,",
+        done.sequence,
+        as_json=as_json,
+        blocked=blocked,
+        orders_cancelled=done.orders_cancelled,
     )

@@ -70,6 +70,8 @@ def serve(
     except SettingsError as error:
         fail(str(error), 2)
     if not place.exists():
+        if strangers := place.strangers():
+            fail(f"{place.root}: no venue, but {strangers[0]} lies here; name a new folder for one", 2)
         found_standard(place, calendar)
         click.echo(f"founded {place.root}: profiles of its members lie in {place.keys}")
         write_template(place.root)
@@ -135,7 +137,12 @@ def run_until_told(supervisor: Supervisor) -> None:
     help="Trade so many orders on a fake clock instead: the flow and "
     "the state hash then depend on the seed alone.",
 )
-@click.option("--data", type=click.Path(path_type=Path), help="Keep the venue's data folder here.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Keep the venue's data folder here; of --orders nobody has a key to it: `replay`, `inspect` and the "
+    "like look at it.",
+)
 @click.option(
     "--venue",
     type=click.Path(exists=True, path_type=Path),
@@ -147,6 +154,7 @@ def demo(
 ) -> None:
     """Run a market on the real catalogue: firms, providers, a voucher programme; then settle it."""
     from exchange import demo as demonstration
+    from exchange.server.supervisor import VenueFailed
 
     if data is not None and data.exists() and any(data.iterdir()):
         fail(f"--data {data}: the folder is not empty; name a new one", 2)
@@ -156,7 +164,10 @@ def demo(
     if orders is not None:
         result = demonstration.run_counted(orders, seed, data, quiet=as_json)
     else:
-        result = demonstration.run_timed(seconds, seed, data, quiet=as_json)
+        try:
+            result = demonstration.run_timed(seconds, seed, data, quiet=as_json)
+        except VenueFailed as failure:
+            fail(str(failure), 1)
     if as_json:
         print_json(result.facts())
     else:

@@ -15,16 +15,21 @@ from exchange.calendar import SECOND_NS, Calendar, Step, read_calendar
 from exchange.cli.base import (
     bourse,
     connected,
+    do_act,
     fail,
     print_done,
     print_json,
     print_table,
+    read_why,
+    with_dry_run,
     with_json,
     with_profile,
     with_why,
 )
+from exchange.cli.consequences import tell_rehearsal
 from exchange.client.money import hao_of
 from exchange.client.sync import SyncExchange as Client
+from exchange.client.tickets import Instrument
 from exchange.instruments import Kind, State
 from exchange.protocol.acts import PhaseName, SetCalendar, SetCollars, SetPhase, SetState
 from settlement.terms import VENUE_ZONE
@@ -49,15 +54,28 @@ def read_file(_context: click.Context, _parameter: click.Parameter, file: Path |
         raise click.BadParameter(message) from error
 
 
+def read_why_if_given(context: click.Context, parameter: click.Parameter, why: str | None) -> str | None:
+    """Return the reason, if one is given; a blank one is none."""
+    return None if why is None else read_why(context, parameter, why)
+
+
 @bourse.command(epilog="Example: bourse phase QWEN3-MAX pre_open --why 'a call on demand'")
 @click.argument("instrument")
 @click.argument("phase", type=click.Choice(get_args(PhaseName)))
 @click.option("--reference", metavar="YUAN", help="The reference price from now on.")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
 def phase(
-    instrument: str, phase: PhaseName, reference: str | None, why: str, profile: str, *, as_json: bool
+    instrument: str,
+    phase: PhaseName,
+    reference: str | None,
+    why: str,
+    profile: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Set the phase of INSTRUMENT, or of `all` that may take it now.
 
@@ -66,110 +84,175 @@ def phase(
     if reference is not None and instrument == ALL:
         raise click.UsageError("one reference fits no two instruments; name one, or leave it out")
     price = 0 if reference is None else hao_of(reference, "reference")
-    with connected(profile) as exchange:
-        sequence = exchange.act(SetPhase(symbol_of(exchange, instrument), phase, price), why)
-    print_done(f"{instrument}: {phase}", sequence, as_json=as_json)
+
+    def setting(exchange: Client) -> SetPhase:
+        return SetPhase(symbol_of(exchange, instrument), phase, price)
+
+    told = f"{instrument}: {phase}"
+    do_act(profile, setting, why, told, dry_run=dry_run, as_json=as_json, instrument=instrument, phase=phase)
 
 
 @bourse.command(epilog="Example: bourse halt QWEN3-MAX --why 'the provider is down'")
 @click.argument("instrument")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def halt(instrument: str, why: str, profile: str, *, as_json: bool) -> None:
+def halt(instrument: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Halt INSTRUMENT, or `all` that are not closed: orders may be taken back, nothing else.
 
     The calendar ends a halt with the next call that opens; one that is to last is a state, `suspended`.
     """
-    with connected(profile) as exchange:
-        sequence = exchange.act(SetPhase(symbol_of(exchange, instrument), "halted"), why)
-    print_done(f"{instrument}: halted", sequence, as_json=as_json)
+
+    def halting(exchange: Client) -> SetPhase:
+        return SetPhase(symbol_of(exchange, instrument), "halted")
+
+    told = f"{instrument}: halted"
+    do_act(
+        profile, halting, why, told, dry_run=dry_run, as_json=as_json, instrument=instrument, phase="halted"
+    )
 
 
 @bourse.command(epilog="Example: bourse resume QWEN3-MAX --why 'the provider is back'")
 @click.argument("instrument")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def resume(instrument: str, why: str, profile: str, *, as_json: bool) -> None:
+def resume(instrument: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Let INSTRUMENT, or `all`, go on after a halt: with trading, or with a call where it trades in calls.
 
     Where the calendar has no trading now, nothing is resumed: `bourse phase` overrides it.
     """
     with connected(profile) as exchange:
-        meant = exchange.instruments.values() if instrument == ALL else [exchange.instruments[instrument]]
-        halted = [one for one in meant if one.phase == "halted" and one.listing.state == "listed"]
-        if not halted:
-            fail(f"{instrument}: nothing that is listed is halted; see `bourse book`, or set a phase", 2)
-        days = exchange.status().calendar
-        if days is not None:
-            halted = [one for one in halted if days.phase_at(time_ns(), one.listing.mode) == "continuous"]
-        if not halted:
-            fail(f"{instrument}: by the calendar nothing trades now; wait, or override it: `bourse phase`", 2)
+        acts = [SetPhase(one.symbol, to) for one, to in resumable(exchange, instrument)]
+        if dry_run:
+            tell_rehearsal(exchange.rehearse(acts, why), as_json=as_json)
+            return
         resumed = []
-        for one in halted:
-            to: PhaseName = "pre_open" if one.listing.mode == "call" else "continuous"
-            sequence = exchange.act(SetPhase(one.symbol, to), why)
-            resumed.append({"instrument": one.symbol, "phase": to, "sequence": sequence})
+        for act in acts:
+            sequence = exchange.act(act, why)
+            resumed.append({"instrument": act.instrument, "phase": act.phase, "sequence": sequence})
             if not as_json:
-                print_done(f"{one.symbol}: {to}", sequence, as_json=False)
+                print_done(f"{act.instrument}: {act.phase}", sequence, as_json=False)
     if as_json:
         print_json({"resumed": resumed})
+
+
+def resumable(exchange: Client, instrument: str) -> list[tuple[Instrument, PhaseName]]:
+    """Return what is halted of an instrument or of `all`, and what it goes on with; none is wrong usage."""
+    meant = exchange.instruments.values() if instrument == ALL else [exchange.instruments[instrument]]
+    halted = [one for one in meant if one.phase == "halted" and one.listing.state == "listed"]
+    if not halted:
+        fail(f"{instrument}: nothing that is listed is halted; see `bourse book`, or set a phase", 2)
+    days = exchange.status().calendar
+    if days is not None:
+        halted = [one for one in halted if days.phase_at(time_ns(), one.listing.mode) == "continuous"]
+    if not halted:
+        fail(f"{instrument}: by the calendar nothing trades now; wait, or override it: `bourse phase`", 2)
+    return [(one, "pre_open" if one.listing.mode == "call" else "continuous") for one in halted]
 
 
 @bourse.command(epilog="Example: bourse state QWEN3-MAX suspended --why 'its filing is examined'")
 @click.argument("instrument")
 @click.argument("state", type=click.Choice(get_args(State)))
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def state(instrument: str, state: State, why: str, profile: str, *, as_json: bool) -> None:
+def state(instrument: str, state: State, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Set the listing state of INSTRUMENT; its phase follows, and a retired one's orders are cancelled."""
-    with connected(profile) as exchange:
-        sequence = exchange.act(SetState(exchange.instruments[instrument].symbol, state), why)
-    print_done(f"{instrument}: {state}", sequence, as_json=as_json)
+
+    def setting(exchange: Client) -> SetState:
+        return SetState(exchange.instruments[instrument].symbol, state)
+
+    told = f"{instrument}: {state}"
+    do_act(profile, setting, why, told, dry_run=dry_run, as_json=as_json, instrument=instrument, state=state)
 
 
 @bourse.command(
     epilog="Example: bourse collars model --market 50 --static 100 --dynamic 30 --why 'first day of trading'"
 )
-@click.argument("kind", type=click.Choice(get_args(Kind)))
-@click.option("--market", type=PER_MILLE, required=True, help="Bounds protection prices.")
-@click.option("--static", type=PER_MILLE, required=True, help="Bounds trades about the reference price.")
-@click.option("--dynamic", type=PER_MILLE, required=True, help="Bounds trades about the last price.")
-@with_why
+@click.argument("kind", required=False, type=click.Choice(get_args(Kind)))
+@click.option("--market", type=PER_MILLE, help="Bounds protection prices.")
+@click.option("--static", type=PER_MILLE, help="Bounds trades about the reference price.")
+@click.option("--dynamic", type=PER_MILLE, help="Bounds trades about the last price.")
+@click.option("--why", callback=read_why_if_given, help="The reason, for the journal to keep.")
+@with_dry_run
 @with_profile("operator")
 @with_json
 def collars(
-    kind: Kind, market: int, static: int, dynamic: int, why: str, profile: str, *, as_json: bool
+    kind: Kind | None,
+    market: int | None,
+    static: int | None,
+    dynamic: int | None,
+    why: str | None,
+    profile: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Set the collars of all instruments of KIND, per mille; 0: none."""
+    """Set the collars of all instruments of KIND, per mille; 0: none. Without options, show them."""
+    given = {"market": market, "static": static, "dynamic": dynamic, "why": why}
+    if all(value is None for value in given.values()) and not dry_run:
+        show_collars(profile, kind, as_json=as_json)
+        return
+    missing = [f"--{name}" for name, value in given.items() if value is None]
+    if kind is None or market is None or static is None or dynamic is None or why is None:
+        named = " ".join([*(["KIND"] if kind is None else []), *missing])
+        message = f"to set collars give {named}, too; without any option they are shown"
+        raise click.UsageError(message)
+    act = SetCollars(kind, market, static, dynamic)
+    do_act(profile, act, why, f"{kind}: collars set", dry_run=dry_run, as_json=as_json, kind=kind)
+
+
+def show_collars(profile: str, kind: Kind | None, *, as_json: bool) -> None:
+    """Print the collars of a kind of instrument, or of all kinds, per mille."""
     with connected(profile) as exchange:
-        sequence = exchange.act(SetCollars(kind, market, static, dynamic), why)
-    print_done(f"{kind}: collars set", sequence, as_json=as_json)
+        told = exchange.status()
+    found = {one.kind: one for one in told.collars}
+    kinds: tuple[Kind, ...] = get_args(Kind) if kind is None else (kind,)
+    rows = [found.get(one, SetCollars(one, 0, 0, 0)) for one in kinds]
+    if as_json:
+        names = ("kind", "market", "static", "dynamic")
+        listed = [{name: getattr(row, name) for name in names} for row in rows]
+        print_json({"sequence": told.sequence, "collars": listed})
+    else:
+        print_table(
+            "collars, per mille; 0: none",
+            ("kind", "market", "static", "dynamic"),
+            [(row.kind, row.market, row.static, row.dynamic) for row in rows],
+        )
 
 
 @bourse.command(epilog="Example: bourse calendar trading-days.toml --why 'the holidays of 2027'")
 @click.argument("file", required=False, type=CALENDAR_FILE, callback=read_file)
-@click.option("--why", default="", help="With FILE: the reason, for the journal to keep.")
+@click.option("--why", callback=read_why_if_given, help="With FILE: the reason, for the journal to keep.")
+@with_dry_run
 @with_profile("operator")
 @with_json
-def calendar(file: Calendar | None, why: str, profile: str, *, as_json: bool) -> None:
+def calendar(file: Calendar | None, why: str | None, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Set the trading calendar of FILE; without one, show the next steps of the venue's.
 
     The file is written as `exchange/catalogue/calendar.toml` is. It holds from now on: where it has no
     trading now, the venue closes at once.
     """
+    if file is None and dry_run:
+        raise click.UsageError("there is nothing to try; give the FILE of a calendar")
     if file is not None and not why:
         raise click.UsageError("a new calendar needs a reason; give --why")
     with connected(profile) as exchange:
         if file is None:
             show_calendar(exchange, as_json=as_json)
-        else:
-            sequence = exchange.act(SetCalendar(file), why)
-            print_done("calendar set", sequence, as_json=as_json)
-            if not as_json:
-                show_calendar(exchange, as_json=False)
+            return
+        act, reason = SetCalendar(file), why or ""
+        if dry_run:
+            tell_rehearsal(exchange.rehearse(act, reason), as_json=as_json)
+            return
+        sequence = exchange.act(act, reason)
+        print_done("calendar set", sequence, as_json=as_json)
+        if not as_json:
+            show_calendar(exchange, as_json=False)
 
 
 def symbol_of(exchange: Client, instrument: str) -> str:

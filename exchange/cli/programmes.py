@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from exchange.cli.base import bourse, connected, print_done, with_json, with_profile, with_why
+from exchange.cli.base import bourse, connected, do_act, with_dry_run, with_json, with_profile, with_why
 from exchange.cli.venue_money import propose
 from exchange.client.money import hao_of
+from exchange.client.sync import SyncExchange as Client
 from exchange.protocol.acts import CloseYear, DefineProgramme, GrantAward, ReviseProgramme
 from settlement.terms import ProgrammeTerms
 from settlement.terms_file import read_terms
@@ -39,16 +40,17 @@ def programme() -> None:
 @programme.command("define", epilog="Example: bourse fund voucher.toml --why 'the city has paid in'")
 @with_terms
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def define(terms: ProgrammeTerms, why: str, profile: str, *, as_json: bool) -> None:
+def define(terms: ProgrammeTerms, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Open a programme by the terms of FILE (TOML), and fund it with its whole budget.
 
     Money in hao, rates in basis points; docs/reference/terms.md tells every field.
     """
-    with connected(profile) as exchange:
-        sequence = exchange.act(DefineProgramme(terms), why)
-    print_done(f"{terms.code} defined", sequence, as_json=as_json, programme=terms.code)
+    told = f"{terms.code} defined"
+    act = DefineProgramme(terms)
+    do_act(profile, act, why, told, dry_run=dry_run, as_json=as_json, programme=terms.code)
 
 
 bourse.add_command(define, "fund")
@@ -57,26 +59,29 @@ bourse.add_command(define, "fund")
 @programme.command("revise", epilog="Example: bourse programme revise voucher.toml --why 'caps are raised'")
 @with_terms
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def revise(terms: ProgrammeTerms, why: str, profile: str, *, as_json: bool) -> None:
+def revise(terms: ProgrammeTerms, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Propose the next version of a programme's terms, as FILE tells them, for orders from then on."""
     with connected(profile) as exchange:
-        propose(
-            exchange, ReviseProgramme(terms), why, f"version {terms.version} of {terms.code}", as_json=as_json
-        )
+        what = f"version {terms.version} of {terms.code}"
+        propose(exchange, ReviseProgramme(terms), why, what, dry_run=dry_run, as_json=as_json)
 
 
 @programme.command("close", epilog="Example: bourse programme close HZ-VOUCHER-2026 --why 'the year is over'")
 @click.argument("code")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def close(code: str, why: str, profile: str, *, as_json: bool) -> None:
+def close(code: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Close the year of programme CODE, which is no longer in force: claims on a pro-rata one are paid."""
-    with connected(profile) as exchange:
-        sequence = exchange.act(CloseYear(exchange.programmes[code].code), why)
-    print_done(f"{code} closed", sequence, as_json=as_json)
+
+    def closing(exchange: Client) -> CloseYear:
+        return CloseYear(exchange.programmes[code].code)
+
+    do_act(profile, closing, why, f"{code} closed", dry_run=dry_run, as_json=as_json)
 
 
 @programme.command(
@@ -86,10 +91,14 @@ def close(code: str, why: str, profile: str, *, as_json: bool) -> None:
 @click.argument("member")
 @click.argument("amount")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def award(code: str, member: str, amount: str, why: str, profile: str, *, as_json: bool) -> None:
+def award(
+    code: str, member: str, amount: str, why: str, profile: str, *, dry_run: bool, as_json: bool
+) -> None:
     """Propose that programme CODE pays MEMBER an award of AMOUNT, in yuan, for its measured use."""
     with connected(profile) as exchange:
         act = GrantAward(exchange.programmes[code].code, member, hao_of(amount, "amount"))
-        propose(exchange, act, why, f"an award of {amount} yuan to {member}", as_json=as_json)
+        what = f"an award of {amount} yuan to {member}"
+        propose(exchange, act, why, what, dry_run=dry_run, as_json=as_json)

@@ -96,7 +96,7 @@ def read_usage(text: str) -> list[UsageRecord]:
         except msgspec.ValidationError as error:
             field = str(error).rpartition("`$")[2].rstrip("`").lstrip(".") if "`$" in str(error) else ""
             raise _wrong(number, field, _value_at(line, field), str(error).partition(" - at ")[0]) from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise _wrong(number, "", line[:40], f"it is no JSON object ({error})") from error
         for field, value, is_right in _checks(record):
             if not is_right:
@@ -132,8 +132,14 @@ def _wrong(number: int, field: str, value: object, problem: str) -> BadInput:
 
 
 def _value_at(line: str, field: str) -> object:
-    """Return what stands at a field, whose steps are parted by points."""
-    found: Any = msgspec.json.decode(line)
+    """Return what stands at a field, whose steps are parted by points; of what is no JSON, how it begins."""
+    try:
+        found: Any = msgspec.json.decode(line)
+    except (
+        msgspec.DecodeError,
+        RecursionError,
+    ):  # a fault before the line's own: a field was found wrong first
+        return line[:40]
     for step in filter(None, field.split(".")):
         found = found.get(step) if isinstance(found, dict) else None
     return found

@@ -17,7 +17,7 @@ BARS_MAX = 12
 _PLAIN_NUMBERS = ("sequence", "fiscal_year", "terms_version")
 """Columns of whole numbers that count nothing: a year is no 2,026."""
 
-_STYLE = """
+STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #22272e; background: #fff; max-width: 72rem;
   margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; break-after: avoid; }
@@ -92,7 +92,7 @@ def page(report: Report, as_of: str) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
         f"<body><main><h1>{escape(title)}</h1>"
         f'<p class="told">Tokenbourse, as of {escape(as_of)} (sequence {span} of the journal). Money in '
         "yuan, volumes in lots, days and hours by the venue's clock, UTC+8. Busted trades are left out of "

@@ -10,18 +10,19 @@ import click
 import msgspec
 
 from exchange.cli.base import (
-    act_as,
     bourse,
     connected,
     count,
+    do_act,
     grouped,
-    print_done,
     print_json,
     print_table,
+    with_dry_run,
     with_json,
     with_profile,
     with_why,
 )
+from exchange.cli.consequences import tell_rehearsal
 from exchange.client.money import hao_of
 from exchange.client.sync import SyncExchange as Client
 from exchange.protocol.acts import (
@@ -39,6 +40,7 @@ from exchange.protocol.acts import (
     RegisterKey,
     Resolve,
     ReviseProgramme,
+    Reweight,
     TwoPersonsAct,
 )
 
@@ -46,8 +48,13 @@ MONEY = "money"
 """What stands for money where an instrument's symbol would stand for its credits."""
 
 
-def propose(exchange: Client, act: TwoPersonsAct, why: str, what: str, *, as_json: bool) -> None:
-    """Propose an act that needs two operators, and tell how it is approved."""
+def propose(
+    exchange: Client, act: TwoPersonsAct, why: str, what: str, *, dry_run: bool = False, as_json: bool
+) -> None:
+    """Propose an act that needs two operators, and tell how it is approved; or tell what it would do then."""
+    if dry_run:
+        tell_rehearsal(exchange.rehearse(act, why), as_json=as_json)
+        return
     number = exchange.act(Propose(act), why)
     if as_json:
         print_json({"sequence": number, "proposal": number})
@@ -62,12 +69,16 @@ def propose(exchange: Client, act: TwoPersonsAct, why: str, what: str, *, as_jso
 @click.argument("amount")
 @click.option("--reference", default="", help="The payment's own; sent twice, it is one deposit.")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def deposit(member: str, amount: str, reference: str, why: str, profile: str, *, as_json: bool) -> None:
+def deposit(
+    member: str, amount: str, reference: str, why: str, profile: str, *, dry_run: bool, as_json: bool
+) -> None:
     """Book AMOUNT, in yuan, that MEMBER has paid in."""
     act = Deposit(member, hao_of(amount, "amount"), reference)
-    act_as(profile, act, why, f"{amount} yuan deposited for {member}", as_json=as_json)
+    told = f"{amount} yuan deposited for {member}"
+    do_act(profile, act, why, told, dry_run=dry_run, as_json=as_json)
 
 
 # --- two persons -------------------------------------------------------------------------------
@@ -76,12 +87,13 @@ def deposit(member: str, amount: str, reference: str, why: str, profile: str, *,
 @bourse.command(epilog="Example: bourse bust 8841 --why 'a mistyped price, as both firms say'")
 @click.argument("trade", type=int)
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def bust(trade: int, why: str, profile: str, *, as_json: bool) -> None:
+def bust(trade: int, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Propose to undo TRADE, one of the latest 65,536."""
     with connected(profile) as exchange:
-        propose(exchange, Bust(trade), why, f"the bust of trade {trade}", as_json=as_json)
+        propose(exchange, Bust(trade), why, f"the bust of trade {trade}", dry_run=dry_run, as_json=as_json)
 
 
 @bourse.command(
@@ -90,6 +102,7 @@ def bust(trade: int, why: str, profile: str, *, as_json: bool) -> None:
 @click.option("--give", "given", nargs=3, multiple=True, metavar="MEMBER ASSET AMOUNT", help="What is given.")
 @click.option("--take", "taken", nargs=3, multiple=True, metavar="MEMBER ASSET AMOUNT", help="What is taken.")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
 def adjust(
@@ -98,6 +111,7 @@ def adjust(
     why: str,
     profile: str,
     *,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Propose to book free money or credits from members to others; as much is given as taken.
@@ -108,7 +122,8 @@ def adjust(
         lines = [line_of(exchange, *line, sign=1) for line in given]
         lines += [line_of(exchange, *line, sign=-1) for line in taken]
         check_sums(lines)
-        propose(exchange, Adjust(tuple(lines)), why, f"an adjustment of {len(lines)} lines", as_json=as_json)
+        what = f"an adjustment of {len(lines)} lines"
+        propose(exchange, Adjust(tuple(lines)), why, what, dry_run=dry_run, as_json=as_json)
 
 
 def check_sums(lines: Sequence[AdjustmentLine]) -> None:
@@ -139,12 +154,14 @@ def line_of(exchange: Client, member: str, asset: str, amount: str, *, sign: int
 @click.argument("proposal", type=int)
 @click.option("--drop", is_flag=True, help="Drop it instead; whoever has proposed it may do so as well.")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def approve(proposal: int, why: str, profile: str, *, drop: bool, as_json: bool) -> None:
+def approve(proposal: int, why: str, profile: str, *, drop: bool, dry_run: bool, as_json: bool) -> None:
     """Approve what another operator has proposed; it is done now."""
     done = "dropped" if drop else "approved and done"
-    act_as(profile, Approve(proposal, not drop), why, f"proposal {proposal} {done}", as_json=as_json)
+    act = Approve(proposal, not drop)
+    do_act(profile, act, why, f"proposal {proposal} {done}", dry_run=dry_run, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse proposals --as operator-2")
@@ -179,6 +196,8 @@ def words_of(act: TwoPersonsAct) -> str:
             return f"admit {act.role} {act.member}"
         case RegisterKey(member, public_key):
             return f"let key {public_key} speak for {member}"
+        case Reweight(instrument, of_input, of_cached, of_output):
+            return f"weigh {instrument} {of_input}, {of_cached}, {of_output} per mille"
         case _:
             assert_never(act)
 
@@ -196,48 +215,59 @@ def _words_of_line(line: AdjustmentLine) -> str:
 @click.argument("member")
 @click.argument("other")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def related(member: str, other: str, why: str, profile: str, *, as_json: bool) -> None:
+def related(member: str, other: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Find MEMBER and OTHER related: one group from now on, and no subsidy for what they traded."""
     told = f"{member} and {other} are one group"
-    act_as(profile, FindRelated(member, other), why, told, as_json=as_json)
+    do_act(profile, FindRelated(member, other), why, told, dry_run=dry_run, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse ineligible ANN HZ-VOUCHER-2026 --why 'its size was misstated'")
 @click.argument("member")
 @click.argument("programme")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def ineligible(member: str, programme: str, why: str, profile: str, *, as_json: bool) -> None:
+def ineligible(member: str, programme: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Find that MEMBER was not eligible for PROGRAMME: what it was paid is its debt."""
-    with connected(profile) as exchange:
-        sequence = exchange.act(FindIneligible(member, exchange.programmes[programme].code), why)
-    print_done(f"{member} is not eligible for {programme}", sequence, as_json=as_json)
+
+    def finding(exchange: Client) -> FindIneligible:
+        return FindIneligible(member, exchange.programmes[programme].code)
+
+    told = f"{member} is not eligible for {programme}"
+    do_act(profile, finding, why, told, dry_run=dry_run, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse resolve 20417 --return --why 'the task was not done'")
 @click.argument("redemption", type=int)
 @click.option("--accept/--return", "is_accepted", default=None, help="Burn its credits, or give them back.")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def resolve(redemption: int, why: str, profile: str, *, is_accepted: bool | None, as_json: bool) -> None:
+def resolve(
+    redemption: int, why: str, profile: str, *, is_accepted: bool | None, dry_run: bool, as_json: bool
+) -> None:
     """Decide a disputed task."""
     if is_accepted is None:
         raise click.UsageError("say --accept or --return")
     told = f"redemption {redemption}: {'accepted' if is_accepted else 'returned'}"
-    act_as(profile, Resolve(redemption, is_accepted), why, told, as_json=as_json)
+    do_act(profile, Resolve(redemption, is_accepted), why, told, dry_run=dry_run, as_json=as_json)
 
 
 @bourse.command(epilog="Example: bourse expire A910B-HAIKOU-2606 --why 'its last day is over'")
 @click.argument("instrument")
 @with_why
+@with_dry_run
 @with_profile("operator")
 @with_json
-def expire(instrument: str, why: str, profile: str, *, as_json: bool) -> None:
+def expire(instrument: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
     """Burn what is left of the credits of INSTRUMENT, whose last day is over."""
-    with connected(profile) as exchange:
-        sequence = exchange.act(ExpireCredits(exchange.instruments[instrument].symbol), why)
-    print_done(f"{instrument}: expired", sequence, as_json=as_json)
+
+    def expiring(exchange: Client) -> ExpireCredits:
+        return ExpireCredits(exchange.instruments[instrument].symbol)
+
+    do_act(profile, expiring, why, f"{instrument}: expired", dry_run=dry_run, as_json=as_json)

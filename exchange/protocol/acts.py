@@ -208,6 +208,19 @@ class BlockMember(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=T
     blocked: bool
 
 
+class SetLimits(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True, kw_only=True):
+    """Set a member's limits for orders from now on: in lots, hao, hao a day; None leaves one as it is.
+
+    A limit may be below what is open now: what rests stays, and new orders are refused by it.
+    """
+
+    member: str
+    open_orders_max: int | None = None
+    quantity_max: int | None = None
+    notional_max: int | None = None
+    turnover_max: int | None = None
+
+
 class Redeem(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """Ask a provider for what credits stand for; their lots are set aside until it is delivered."""
 
@@ -297,6 +310,30 @@ class ReviseProgramme(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fiel
     terms: ProgrammeTerms
 
 
+class Enrol(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Enrol members in a programme, each account by its own name, or withdraw their enrolment.
+
+    Terms of the enrolment `listed` pay for orders of enrolled members only. Who is withdrawn enters no more
+    orders under the programme; what is reserved for open ones stays. Operators and programme offices.
+    """
+
+    programme: str
+    members: tuple[str, ...]
+    enrolled: bool = True
+
+
+class Reweight(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Give a suspended model new weights, per mille of an input token. Two operators.
+
+    Usage that is recorded from now on burns by them; credits, prices and open orders stay as they are.
+    """
+
+    instrument: str
+    weight_input: int
+    weight_cached: int
+    weight_output: int
+
+
 class GrantAward(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """Pay a firm an award for its measured use, in hao. Two operators."""
 
@@ -353,7 +390,7 @@ class SettleDebt(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=Tr
     amount: int
 
 
-TwoPersonsAct = ReviseProgramme | GrantAward | Bust | Adjust | Admit | RegisterKey
+TwoPersonsAct = ReviseProgramme | GrantAward | Bust | Adjust | Admit | RegisterKey | Reweight
 """What one operator proposes and another approves."""
 
 
@@ -373,49 +410,21 @@ class Approve(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True)
     is_approved: bool = True
 
 
-Act = (
-    ListInstruments
-    | SetFees
-    | Admit
-    | RegisterKey
-    | RevokeKey
-    | Guard
-    | CancelOrders
-    | KeepIds
-    | DefineProgramme
-    | Deposit
-    | Withdraw
-    | Transfer
-    | SetCapacity
-    | Issue
-    | SetPhase
-    | SetState
-    | AllowModes
-    | SetCollars
-    | SetCalendar
-    | BeginFixing
-    | FixPrices
-    | BlockMember
-    | Redeem
-    | Recall
-    | Deliver
-    | Accept
-    | Dispute
-    | Resolve
-    | CloseWindows
-    | RecordUsage
-    | ExpireCredits
-    | ReviseProgramme
-    | GrantAward
-    | CloseYear
-    | Bust
-    | Adjust
-    | FindRelated
-    | FindIneligible
-    | SettleDebt
-    | Propose
-    | Approve
+_OfMarkets = (
+    ListInstruments | SetPhase | SetState | AllowModes | SetCollars | SetCalendar | BeginFixing | FixPrices
 )
+_OfMembers = (
+    SetFees | Admit | RegisterKey | RevokeKey | BlockMember | SetLimits | Guard | CancelOrders | KeepIds
+)
+_OfMoney = Deposit | Withdraw | Transfer | SetCapacity | Issue
+_OfCredits = (
+    Redeem | Recall | Deliver | Accept | Dispute | Resolve | CloseWindows | RecordUsage | ExpireCredits
+)
+_OfProgrammes = DefineProgramme | CloseYear | Enrol | FindRelated | FindIneligible | SettleDebt
+_OfTwoPersons = ReviseProgramme | Reweight | GrantAward | Bust | Adjust | Propose | Approve
+
+Act = _OfMarkets | _OfMembers | _OfMoney | _OfCredits | _OfProgrammes | _OfTwoPersons
+"""Whatever can be decided, by what it is about."""
 
 
 class SignedAct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

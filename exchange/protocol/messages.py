@@ -10,7 +10,16 @@ import msgspec
 
 from exchange.calendar import Calendar
 from exchange.instruments import Instrument
-from exchange.protocol.acts import Act, Admit, TwoPersonsAct
+from exchange.protocol.acts import Act, Admit, SetCollars, TwoPersonsAct
+from exchange.protocol.query_messages import (
+    CancelQuery,
+    NextChunk,
+    Query,
+    QueryChunk,
+    QueryResult,
+    Rehearse,
+    Rehearsed,
+)
 from settlement.rows import RedemptionState
 from settlement.terms import ProgrammeTerms
 
@@ -303,12 +312,19 @@ class Proposals(msgspec.Struct, frozen=True, tag=True):
 
 
 class KeyHolder(msgspec.Struct, frozen=True):
-    """A member as it was admitted, the group that it is of now, and its live keys, oldest first."""
+    """A member as it was admitted, with the limits that are in force, and its live keys, oldest first.
+
+    `group` is the one that it is of now, `open_orders` how many it has, `turnover` the day's, in hao, and
+    `enrolled` the codes of the programmes that have enrolled it.
+    """
 
     admitted: Admit
     group: str
     is_blocked: bool
     public_keys: tuple[str, ...]
+    open_orders: int = 0
+    turnover: int = 0
+    enrolled: tuple[str, ...] = ()
 
 
 class Keys(msgspec.Struct, frozen=True, tag=True):
@@ -342,17 +358,24 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     rules_version: int
     programmes: tuple[ListedProgramme, ...]
     calendar: Calendar | None = None
+    collars: tuple[SetCollars, ...] = ()
 
 
 class Decided(msgspec.Struct, frozen=True, tag=True):
-    """Answer to `Decide`: the sequence under which the act stands in the journal."""
+    """Answer to `Decide`: the sequence under which the act stands in the journal.
+
+    `orders_cancelled` is how many open orders it has cancelled.
+    """
 
     request: int
     sequence: int
+    orders_cancelled: int = 0
 
 
-class Refused(msgspec.Struct, frozen=True, tag=True):
+class Refused(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Answer to what cannot be done. `request` is 0 where the message could not be read, or the session ends.
+
+    Of what was `throttled`, there is room for it after `retry_after_ms`; nothing was done of it.
 
     Of a session that ends, `reason` is `not_authenticated`, `session_replaced`, `reports_dropped`,
     `wrong_door` or `venue_stopping`; nothing is heard on it any more.
@@ -363,6 +386,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     field: str
     value: str
     remedy: str
+    retry_after_ms: int = 0
 
 
 Answer = (
@@ -381,33 +405,19 @@ Answer = (
 )
 
 
-class Query(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """Ask the settlement process: one SQL statement that reads."""
-
-    request: int
-    sql: str
-    parameters: tuple[str | int | float | None, ...] = ()
-
-
-class QueryResult(msgspec.Struct, frozen=True, tag=True):
-    """Answer to `Query`: an Arrow IPC stream, and the journal sequence that it is as of."""
-
-    request: int
-    sequence: int
-    rows: int
-    seconds: float
-    arrow: bytes
-
-
-QueryAnswer = QueryResult | Refused
+QueryRequest = Query | NextChunk | CancelQuery | Rehearse
+QueryAnswer = QueryResult | QueryChunk | Rehearsed | Refused
 
 _ENCODER = msgspec.msgpack.Encoder()
 REQUESTS = msgspec.msgpack.Decoder(Request)
 ANSWERS = msgspec.msgpack.Decoder(Answer)
-QUERIES = msgspec.msgpack.Decoder(Query)
+QUERIES = msgspec.msgpack.Decoder(QueryRequest)
 QUERY_ANSWERS = msgspec.msgpack.Decoder(QueryAnswer)
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises of bytes that are no message; the last where values lie too deep in one another."""
 
-def encode(message: Request | Answer | Query | QueryAnswer) -> bytes:
+
+def encode(message: Request | Answer | QueryRequest | QueryAnswer) -> bytes:
     """Return `message` as one frame, its kind in front."""
     return MESSAGE + _ENCODER.encode(message)

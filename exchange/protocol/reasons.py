@@ -188,7 +188,9 @@ _PATIENT = "new orders that need not trade at once (no ioc, fok or minimum quant
 
 def refused(reason: RejectReason, value: str, request: int = 0, detail: int = 0) -> Refused:
     """Return the answer to what cannot be read, or may not be asked; `value` is what was at fault."""
-    return Refused(request, reason.name.lower(), MEANINGS[reason].field, value, remedy_of(reason, detail))
+    field, remedy = MEANINGS[reason].field, remedy_of(reason, detail)
+    wait_ms = detail if reason == RejectReason.THROTTLED else 0
+    return Refused(request, reason.name.lower(), field, value, remedy, wait_ms)
 
 
 def remedy_of(reason: RejectReason, detail: int) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -12,17 +15,25 @@ from exchange.engine import Engine
 from exchange.server.folder import Folder
 from exchange.server.follower import Follower
 from exchange.server.journal import JournalDamaged, JournalTorn
+from exchange.server.reading import segment_name
 from exchange.server.rebuild import Rebuild
 from exchange.server.replay import ReplayParted, earliest
 from exchange.server.retention import begins_late
+from exchange.server.security import ChainBroken
+from exchange.server.security import read as read_security_log
+from exchange.server.snapshots import Begun, SnapshotDamaged, SnapshotUnfit, load, sequences, snapshot_name
 from matching.layout import Book
 from matching.vocabulary import NO_SLOT, Side
 from settlement.balances import BASIS_POINTS
+from settlement.history import differences as history_differences
 from settlement.layout import Exhaustion, Ledger, Payout
 from settlement.reconcile import Reconciler
 from settlement.report import settlement_report
 from settlement.rows import ProgrammeRow
 from settlement.store import Store, StoreError, StoreInUse
+
+THREADS = 2
+"""How many threads sum up the rebuilt store, which nobody else waits for."""
 
 
 class Verdict(NamedTuple):
@@ -38,27 +49,50 @@ class Verdict(NamedTuple):
 
 
 def verify(folder: Folder, progress: Callable[[int], None] | None = None) -> Verdict:
-    """Audit a venue's folder. It needs no server, and may run beside one."""
+    """Audit a venue's folder. It needs no server and no keys, and may run beside a server.
+
+    The store is made anew in the system's folder for temporary files, which needs room for it: in memory one
+    of six million commands was too large.
+    """
     if begins_late(folder.journal):
         return _verify_what_is_left(folder, progress or (lambda _: None))
+    with TemporaryDirectory(prefix="bourse-verify-") as aside:
+        rebuilt = Store.open(Path(aside) / "rebuilt.duckdb", threads=THREADS)
+        try:
+            return _verify_all(folder, rebuilt, progress or (lambda _: None))
+        finally:
+            rebuilt.close()
+
+
+def _verify_all(folder: Folder, rebuilt: Store, progress: Callable[[int], None]) -> Verdict:
+    """Audit a folder whose journal is there from its beginning, by an empty store to be filled from it."""
     wrong: list[str] = []
     told: list[str] = []
     stored = _stored(folder.settlement, told, wrong)
-    rebuilt = Store.open(None)
-    rebuild = Rebuild(folder.journal, rebuilt, stored)
-    try:
-        rebuild.run(progress or (lambda _: None))
-    except (JournalDamaged, ReplayParted) as damage:
-        wrong.append(str(damage))
+    is_running = stored is None and folder.settlement.exists()
+    rebuild = Rebuild(
+        folder.journal,
+        rebuilt,
+        stored,
+        None,
+        lambda store: history_broken(folder, store, told, is_running=is_running),
+    )
+    follower = rebuild.settler.follower
+    proofs = SnapshotProofs(folder.snapshots)
+    faults: list[str] = []
+    with _faults_noted(folder.journal, follower, faults):
+        rebuild.run(progress, lambda frame: proofs.look(frame.last, follower))
     if stored is not None:
         stored.close()
-    follower = rebuild.settler.follower
-    told += rebuild.told
-    wrong += rebuild.differences
-    wrong += settlement_report(rebuilt).differences
-    wrong += laws_broken(follower.engine)
-    wrong += rebuild.settler.unreconciled()
-    rebuilt.close()
+    told += [*rebuild.told, *proofs.told]
+    wrong += [*faults, *rebuild.differences, *proofs.wrong]
+    (told if faults else wrong).extend(proofs.unreached(follower.engine.sequence))
+    with ThreadPoolExecutor(1) as pool:
+        report = pool.submit(settlement_report, rebuilt)
+        wrong += laws_broken(follower.engine)
+        wrong += rebuild.settler.unreconciled()
+        wrong += report.result().differences
+    wrong += security_broken(folder, told)
     return _verdict(follower, wrong, told)
 
 
@@ -74,23 +108,142 @@ def _verify_what_is_left(folder: Folder, progress: Callable[[int], None]) -> Ver
     follower = None
     try:
         begun = earliest(folder.journal, folder.snapshots)
+    except JournalDamaged as damage:
+        wrong.append(str(damage))
+    else:
         told += begun.told
         follower = Follower(folder.journal, begun)
-        _replay_beside(follower, stored, wrong, progress)
-    except JournalTorn as torn:
-        told.append(f"the journal ends in a frame that is not whole yet: {torn}")
-    except (JournalDamaged, ReplayParted) as damage:
-        wrong.append(str(damage))
-    if follower is not None:
-        wrong += laws_broken(follower.engine)
+        proofs = SnapshotProofs(folder.snapshots, begun.mark.sequence)
+        faults: list[str] = []
+        with _faults_noted(folder.journal, follower, faults):
+            try:
+                _replay_beside(follower, stored, faults, proofs, progress)
+            except JournalTorn as torn:
+                told.append(f"the journal ends in a frame that is not whole yet: {torn}")
+        told += proofs.told
+        wrong += [*faults, *proofs.wrong, *laws_broken(follower.engine)]
+        (told if faults else wrong).extend(proofs.unreached(follower.engine.sequence))
     if stored is not None:
         wrong += settlement_report(stored).differences
+        wrong += history_broken(folder, stored, told)
         stored.close()
+    wrong += security_broken(folder, told)
     return _verdict(follower, wrong, told)
 
 
+@contextmanager
+def _faults_noted(journal: Path, follower: Follower, wrong: list[str]) -> Iterator[None]:
+    """Note what ends a replay, with the place of the frame that it could not apply.
+
+    A frame that was written anew, digests and all, may say what no sequencer says: whatever the engine makes
+    of that is a fault of the frame.
+    """
+    try:
+        yield
+    except JournalDamaged as damage:
+        wrong.append(str(damage))
+    except ReplayParted as parted:
+        wrong.append(f"{parted} {_place_of(journal, follower)}")
+    except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as fault:
+        what = f"{type(fault).__name__} {fault}".strip()
+        next_one = follower.engine.sequence + 1
+        wrong.append(f"sequence {next_one} cannot be applied: {what} {_place_of(journal, follower)}")
+
+
+def _place_of(journal: Path, follower: Follower) -> str:
+    """Return in words where the frame begins that comes next."""
+    next_one = follower.engine.sequence + 1
+    with suppress(JournalDamaged):
+        for frame in follower.ahead():
+            if frame.last >= next_one:
+                path = journal / segment_name(frame.end.segment)
+                return f"(its frame begins at byte {frame.end.offset - frame.size} of {path})"
+    return f"(behind byte {follower.position.offset} of {journal / segment_name(follower.position.segment)})"
+
+
+def history_broken(folder: Folder, store: Store, told: list[str], *, is_running: bool = False) -> list[str]:
+    """Return where the Parquet files of a venue's history differ from a store, a line a file.
+
+    A venue that `is_running` writes on meanwhile: what could not be compared for that is told.
+    """
+    if not folder.history.is_dir():
+        return []
+    noted: list[str] = []
+    found = history_differences(store, folder.history, noted, is_running=is_running)
+    told += [f"history, not compared: {line}" for line in noted]
+    return [f"history: {line}" for line in found]
+
+
+def security_broken(folder: Folder, told: list[str]) -> list[str]:
+    """Return where the chain of the security log does not hold, if there is one to be read."""
+    try:
+        for _ in read_security_log(folder.security, told):
+            pass
+    except ChainBroken as broken:
+        return [str(broken)]
+    except OSError as error:
+        told.append(f"{folder.security}: {error.strerror}; the security log was not read")
+    return []
+
+
+class SnapshotProofs:
+    """Holds each snapshot of a folder against a replica that passes its sequence.
+
+    What lies at or before `since` is not passed; its bytes are looked at all the same.
+    """
+
+    def __init__(self, folder: Path, since: int = 0) -> None:
+        self.told: list[str] = []
+        self._folder = folder
+        self.wrong: list[str] = []
+        self._due = [sequence for sequence in sequences(folder) if sequence > since]
+        for sequence in sequences(folder):
+            if sequence <= since:
+                self._loaded(sequence)
+
+    def look(self, sequence: int, follower: Follower) -> None:
+        """Compare the snapshot of a sequence that a replica has come to, if there is one."""
+        if not self._due or sequence < self._due[0]:
+            return
+        due = self._due.pop(0)
+        path = self._folder / snapshot_name(due)
+        begun = self._loaded(due)
+        if begun is None:
+            return
+        if due != sequence or begun.mark != follower.mark:
+            self.wrong.append(f"{path}: at sequence {due} it was taken of another journal")
+        elif begun.engine.state_hash() != follower.engine.state_hash():
+            self.wrong.append(
+                f"{path}: at sequence {due} its state is {begun.engine.state_hash():016x}, "
+                f"the journal leads to {follower.engine.state_hash():016x}"
+            )
+
+    def _loaded(self, sequence: int) -> Begun | None:
+        """Return a snapshot, or note why it cannot be used."""
+        try:
+            return load(self._folder / snapshot_name(sequence))
+        except FileNotFoundError:
+            return None  # taken away by the venue since its name was read
+        except SnapshotDamaged as damage:
+            self.wrong.append(f"sequence {sequence}: {damage}")
+        except SnapshotUnfit as unfit:
+            self.told.append(str(unfit))
+        return None
+
+    def unreached(self, last: int) -> list[str]:
+        """Return which snapshots the replica has not come to, standing at `last`."""
+        return [
+            f"{self._folder / snapshot_name(due)}: the replay ended at sequence {last}, before it"
+            for due in self._due
+        ]
+
+
 def _replay_beside(
-    follower: Follower, stored: Store | None, wrong: list[str], progress: Callable[[int], None]
+    follower: Follower,
+    stored: Store | None,
+    wrong: list[str],
+    proofs: SnapshotProofs,
+    progress: Callable[[int], None],
 ) -> None:
     """Replay what is left, and hold a store against the replica where both stand at the same sequence."""
     is_reconciled = stored is None
@@ -110,6 +263,7 @@ def _replay_beside(
         for frame in follower.ahead():
             follower.take(frame)
             reconcile(frame.digest)
+            proofs.look(frame.last, follower)
             progress(frame.last)
     finally:
         if stored is not None and not is_reconciled:

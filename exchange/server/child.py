@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import msgspec
 from exchange.config import Settings
 from exchange.server.folder import Folder
 from exchange.server.health import ProcessState, usage_of
-from exchange.server.process import LINE, FollowerStats, Ready, SequencerStats
+from exchange.server.process import LINE, Failed, FollowerStats, Ready, SequencerStats
 
 ERRORS_BYTES_MAX = 1 << 20
 """What the interpreter itself has written is set aside beyond this, when its process begins the next time."""
@@ -36,7 +37,7 @@ def spawn(folder: Folder, role: str, settings: Settings) -> subprocess.Popen[str
     given = msgspec.json.encode(settings).decode()
     with errors.open("a") as file:
         return subprocess.Popen(  # noqa: S603  our own interpreter and module
-            [sys.executable, "-m", "exchange.server", role, str(folder.root), given],
+            [sys.executable, "-m", "exchange.server", role, str(folder.root), given, str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=file,
@@ -55,6 +56,9 @@ class Child:
         self.restarts = restarts
         self.began = self.heard_at = now
         self.ready: Ready | None = None
+        self.why = ""
+        """Why it failed, in its own words; empty if it has said none."""
+
         self.is_noted = False
         """Whether the supervisor has taken note that it is ready."""
 
@@ -103,6 +107,8 @@ class Child:
             if isinstance(told, Ready):
                 self.ready = told
                 self.has_begun.set()
+            elif isinstance(told, Failed):
+                self.why = told.why
             else:
                 self.stats = told
         self.has_begun.set()

@@ -26,6 +26,9 @@ _USER_ID: Any = b"User-Id"
 """The property of a message that holds the key which its connection has proven. As bytes pyzmq need not
 encode it, though its types ask for text."""
 
+_PEER_ADDRESS = "Peer-Address"
+"""The property that says where a message comes from; it is asked of a logon only."""
+
 
 class Door:
     """One socket, drained in bounded batches. `mark` stands before the ids of its sessions."""
@@ -77,8 +80,8 @@ class Door:
                 else:
                     commands += gateway.take(session, body) or len(body) // COMMAND_BYTES
             elif session is None and is_automatic(name):
-                key = str(frame.get(_USER_ID))
-                gateway.greet(mark + name, key, frame.bytes, is_operators=self._is_operators)
+                key, address = str(frame.get(_USER_ID)), str(frame.get(_PEER_ADDRESS))
+                gateway.greet(mark + name, key, frame.bytes, address, is_operators=self._is_operators)
             else:
                 self.send(mark + name, encode(refused(RejectReason.NOT_AUTHENTICATED, "")))
             if commands >= BATCH_COMMANDS_MAX:

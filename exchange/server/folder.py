@@ -16,6 +16,7 @@ from exchange.client.errors import ProfileError
 from exchange.profiles import SECRET_MODE, Profile, load_profile, write_profile
 from exchange.profiles import Endpoints as PublicEndpoints
 from exchange.protocol.acts import Admit, SignedAct
+from exchange.settings_file import FILE_NAME
 
 _WATERMARK = struct.Struct("<q")
 
@@ -49,6 +50,8 @@ class Folder:
         self.watermarks = root / "watermarks"
         self.snapshots = root / "snapshots"
         self.settlement = root / "settlement.duckdb"
+        self.history = root / "history"
+        self.security = root / "security"
         self._serving = root / "serving.pid"
         self._founding = root / "founding.json"
         self._venue_key = self.keys / "venue.json"
@@ -57,6 +60,15 @@ class Folder:
     def exists(self) -> bool:
         """Tell whether a venue has been founded here."""
         return self._founding.exists()
+
+    def strangers(self) -> list[str]:
+        """Return the names of what lies here and is no venue's; hidden files are nobody's business."""
+        own = {each.name for each in vars(self).values() if isinstance(each, Path)} | {
+            FILE_NAME,
+            "lost+found",
+        }
+        there = self.root.iterdir() if self.root.is_dir() else ()
+        return sorted(each.name for each in there if each.name not in own and not each.name.startswith("."))
 
     def found(self, acts: tuple[SignedAct, ...], keys: list[KeyPair]) -> None:
         """Lay out a new venue: the acts that found it, its own key, and its members' keys."""

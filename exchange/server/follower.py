@@ -11,10 +11,12 @@ import zmq
 
 from exchange.config import POLL_MS
 from exchange.engine import Outcome
+from exchange.server.disk import DISK, Files
 from exchange.server.journal import Frame, Mark, Position, read_frames
 from exchange.server.process import Stop
 from exchange.server.replay import apply_frame, beginning
 from exchange.server.snapshots import Begun
+from feeds.bars import MINUTE_NS
 
 _COMMIT = struct.Struct("<qqq")
 
@@ -59,13 +61,14 @@ class Follower:
     Raises `JournalDamaged` if the journal's beginning is gone and nothing else was given.
     """
 
-    def __init__(self, journal: Path, begun: Begun | None = None) -> None:
-        begun = begun or beginning(journal, None)
+    def __init__(self, journal: Path, begun: Begun | None = None, files: Files = DISK) -> None:
+        begun = begun or beginning(journal, None, files=files)
         self.engine = begun.engine
         _, _, self.position, self.digest, self.frames = begun.mark
         self.snapshot = begun.mark.sequence
         self.told = " ".join(begun.told)
         self._journal = journal
+        self._files = files
 
     @property
     def mark(self) -> Mark:
@@ -79,15 +82,20 @@ class Follower:
         Small frames are taken together, as one, but for one that ends at the sequence `apart`. Nothing beyond
         `commit` is read. An outcome is valid until the next one is asked for.
         """
+        for frame, frames in self.lots(commit, apart):
+            yield frame, self.take(frame, frames)
+
+    def lots(self, commit: Commit, apart: int = 0) -> Iterator[tuple[Frame, int]]:
+        """Yield what `advance` would apply, and of how many frames it is made; `take` it before the next."""
         if commit.sequence <= self.engine.sequence:
             return
         for lot in together(self.ahead(commit.position), apart):
-            frame = joined(lot)
-            yield frame, self.take(frame, len(lot))
+            yield joined(lot), len(lot)
 
     def ahead(self, until: Position | None = None) -> Iterator[Frame]:
         """Yield the frames that come next, as `read_frames` does; none of them is applied."""
-        return read_frames(self._journal, self.position, until, self.digest, self.engine.sequence)
+        standing = self.digest, self.engine.sequence
+        return read_frames(self._journal, self.position, until, *standing, files=self._files)
 
     def take(self, frame: Frame, frames: int = 1) -> Outcome:
         """Apply the frame that comes next, made of so many, and note how far the replica stands."""
@@ -101,7 +109,8 @@ class Follower:
 def together(frames: Iterator[Frame], apart: int = 0) -> Iterator[list[Frame]]:
     """Yield frames that can be applied as one, in their order: how commands are cut changes no event.
 
-    A frame with acts or a state hash begins anew; one that ends at the sequence `apart` ends its lot.
+    A frame with acts or a state hash begins anew, as does the first of a minute: who is told only of a lot's
+    time counts trades in the same minute as the store. One that ends at the sequence `apart` ends its lot.
     """
     lot: list[Frame] = []
     count = 0
@@ -110,6 +119,7 @@ def together(frames: Iterator[Frame], apart: int = 0) -> Iterator[list[Frame]]:
             frame.acts
             or frame.state_hash
             or frame.rules_version != lot[0].rules_version
+            or frame.time // MINUTE_NS != lot[0].time // MINUTE_NS
             or lot[-1].last == apart
             or count + frame.count > TOGETHER_COMMANDS_MAX
         ):

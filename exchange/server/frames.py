@@ -101,14 +101,7 @@ class JournalDamaged(Exception):
     is), `byte` where its frame should begin in `segment`.
     """
 
-    def __init__(
-        self,
-        sequence: int,
-        segment: Path,
-        byte: int,
-        what: str,
-        remedy: str = _REPAIR,
-    ) -> None:
+    def __init__(self, sequence: int, segment: Path, byte: int, what: str, remedy: str = _REPAIR) -> None:
         self.sequence = sequence
         self.segment = segment
         self.byte = byte
@@ -277,8 +270,21 @@ def read_segment(
         if until is not None and until.segment == joint.segment:
             stop = min(stop, until.offset)
         joint, what = yield from _frames_before(stop, segment, joint)
-        if not what:
+    while True:  # a venue that runs may have written the frame that was not whole, while it was judged
+        wrong = _wrong_end(what, segment, joint, made, until, is_last) if what else None
+        before = joint
+        if until is None and _is_next_frame(segment, joint):
+            joint, what = yield from _frames_before(segment.length, segment, joint)
+        if joint == before:
+            if wrong is not None:
+                raise wrong
             return joint
+
+
+def _wrong_end(
+    what: str, segment: Segment, joint: Joint, made: int, until: Position | None, is_last: Callable[[], bool]
+) -> JournalDamaged:
+    """Judge what stands where the frames end; void if a running venue has written that frame by now."""
     count, size = _torn_size(segment, made, joint)
     whole = _whole_frame_after(segment, joint.offset)
     if until is not None:
@@ -290,8 +296,8 @@ def read_segment(
     elif not is_last():
         what += ", and a later segment was written"
     else:
-        raise JournalTorn(joint.first or 0, segment.path, joint.offset, what, count)
-    raise JournalDamaged(joint.first or 0, segment.path, joint.offset, what)
+        return JournalTorn(joint.first or 0, segment.path, joint.offset, what, count)
+    return JournalDamaged(joint.first or 0, segment.path, joint.offset, what)
 
 
 def _checked_header(segment: Segment, joint: Joint) -> SegmentHeader:
@@ -315,11 +321,7 @@ def _checked_header(segment: Segment, joint: Joint) -> SegmentHeader:
     return header
 
 
-def _frames_before(
-    stop: int,
-    segment: Segment,
-    joint: Joint,
-) -> Generator[Frame, None, tuple[Joint, str]]:
+def _frames_before(stop: int, segment: Segment, joint: Joint) -> Generator[Frame, None, tuple[Joint, str]]:
     """Yield the frames from `joint` on, each checked, none beyond byte `stop`.
 
     Returns where the frames ended, and in words what stands there instead of a frame: nothing, if
@@ -418,6 +420,15 @@ def _is_whole_frame(segment: Segment, offset: int) -> bool:
         return False
     data = segment.read(size, offset)
     return sha256(data[:-DIGEST_BYTES]).digest() == data[-DIGEST_BYTES:]
+
+
+def _is_next_frame(segment: Segment, joint: Joint) -> bool:
+    """Tell whether a whole frame stands at `joint` by now, and follows what was read."""
+    head = segment.read(FRAME_HEADER.size, joint.offset)
+    if not head.startswith(FRAME_MAGIC) or not _is_whole_frame(segment, joint.offset):
+        return False
+    _, home, _, place, begins, _, _, _, _, before = FRAME_HEADER.unpack(head)
+    return not _misfit(Joint(home, place, begins, before), joint)
 
 
 def _torn_size(segment: Segment, made: int, joint: Joint) -> tuple[int, int]:

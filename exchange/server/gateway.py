@@ -7,12 +7,10 @@ synced. The rules of sessions stand in the manual.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import assert_never
 
-import msgspec
 import numpy as np
 
 from exchange.config import Settings
@@ -26,6 +24,7 @@ from exchange.protocol.messages import (
     MESSAGE,
     REPORTS,
     REQUESTS,
+    UNREADABLE,
     AskAccount,
     AskKeys,
     AskOrders,
@@ -45,9 +44,11 @@ from exchange.protocol.messages import (
 from exchange.protocol.reasons import refused
 from exchange.reports import Reporter, refusals
 from exchange.server.enquiries import Enquiries
-from exchange.server.logs import ThrottleLog, note_act
+from exchange.server.logs import ThrottleLog
+from exchange.server.noting import Notes, Peer
 from exchange.server.reportlog import ReportLog, in_messages
-from exchange.server.sequencer import Sequencer
+from exchange.server.security import NOBODY, Watchful
+from exchange.server.sequencer import Sequencer, orders_cancelled
 from exchange.server.sessions import Session, SessionId, Sessions
 from exchange.server.watch import Watch
 from exchange.throttle import Throttle
@@ -68,8 +69,6 @@ COMMAND_BYTES = COMMAND.itemsize
 ONE_COMMAND_BYTES = len(COMMANDS) + COMMAND_BYTES
 """A message of one command; all others are longer, or none."""
 
-_log = logging.getLogger("bourse.sessions")
-
 
 class Gateway:
     """Everything between the members' connections and the sequencer; it owns no socket.
@@ -85,8 +84,10 @@ class Gateway:
         send: Send,
         settings: Settings | None = None,
         kept: ReportLog | None = None,
+        security: Watchful = NOBODY,
     ) -> None:
         chosen = settings or Settings()
+        self._notes = Notes(security, sequencer.engine.registry)
         self._sequencer = sequencer
         self._enquiries = enquiries
         self._send_to = send
@@ -143,17 +144,21 @@ class Gateway:
             self.refuse(session.id, RejectReason.MALFORMED, repr(kind))
         return 0
 
-    def greet(self, session_id: SessionId, key: str, body: bytes, *, is_operators: bool) -> None:
+    def greet(
+        self, session_id: SessionId, key: str, body: bytes, address: str = "", *, is_operators: bool
+    ) -> None:
         """Hear a connection that has no session: its logon, and nothing else.
 
         `key` is what it has proven, `is_operators` whether it came by the operators' door.
         """
-        registry = self._sequencer.engine.registry
+        registry, peer = self._sequencer.engine.registry, Peer(key, address)
         member = self._keys.get(key)
         if member is None:
+            self._notes.turned_away(peer, RejectReason.NOT_AUTHENTICATED)
             self.refuse(session_id, RejectReason.NOT_AUTHENTICATED, "")
             return
         if (registry.members[member].role == "operator") != is_operators:
+            self._notes.turned_away(peer, RejectReason.WRONG_DOOR, registry.members[member].member)
             self.refuse(session_id, RejectReason.WRONG_DOOR, registry.members[member].member)
             return
         wait = self._questions.wait_ms(member, self._sequencer.pace(), cost_of(body))
@@ -162,13 +167,12 @@ class Gateway:
             return
         try:
             request = REQUESTS.decode(memoryview(body)[1:]) if body[:1] == MESSAGE else None
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             request = None
         if not isinstance(request, Logon):
             self.refuse(session_id, self.sessions.why_ended(session_id), "")
             return
-        _log.info("logged on", extra={"member": registry.members[member].member})
-        self._log_on(session_id, key, member, request)
+        self._log_on(session_id, peer, member, request)
 
     def _take_request(self, session: Session, body: bytes) -> None:
         request = self._read(session.id, body)
@@ -199,7 +203,7 @@ class Gateway:
         try:
             request: Request = REQUESTS.decode(memoryview(body)[1:])
             return request
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             self.refuse(session_id, RejectReason.MALFORMED, str(error))
             return None
 
@@ -326,9 +330,9 @@ class Gateway:
             case AskRedemptions():
                 self._answer(session, encode(self._enquiries.redemptions(member, request)))
             case AskProposals():
-                self._answer(session, encode(self._enquiries.proposals(member, request)))
+                self._answer(session, self._notes.told(session, self._enquiries.proposals(member, request)))
             case AskKeys():
-                self._answer(session, encode(self._enquiries.keys(member, request)))
+                self._answer(session, self._notes.told(session, self._enquiries.keys(member, request)))
             case AskStatus():
                 self._answer(session, encode(self._enquiries.status(request)))
             case Decide():
@@ -336,12 +340,13 @@ class Gateway:
             case _:
                 assert_never(request)
 
-    def _log_on(self, session_id: SessionId, key: str, member: int, request: Logon) -> None:
+    def _log_on(self, session_id: SessionId, peer: Peer, member: int, request: Logon) -> None:
         """Welcome a new session, and tell it what its member has missed; it hears the rest as it arises."""
         if request.cancel_on_disconnect:
             self._watch.meet(member)  # what that brings about is told to nobody who was not welcomed yet
-        session = self.sessions.begin(session_id, key, member)
-        session.guarded = request.cancel_on_disconnect
+        session = self.sessions.begin(session_id, peer.key, member)
+        session.guarded, session.address = request.cancel_on_disconnect, peer.address
+        self._notes.begun(session)
         extra = self.sessions.one_too_many(session.key)
         if extra is not None:
             self.end(extra, RejectReason.SESSION_REPLACED)
@@ -358,6 +363,7 @@ class Gateway:
     def _log_out(self, session: Session, request: Logout) -> None:
         """End a session in good order."""
         self._send(session, encode(Farewell(request.request, self._sequencer.engine.sequence)))
+        self._notes.ended(session)
         if self.sessions.end(session) and session.guarded:
             self._watch.leave(session.member)
 
@@ -375,11 +381,12 @@ class Gateway:
         outcome = self._sequencer.decide(SignedAct(who, request.why, request.act))
         self.tell(outcome)
         result = outcome.acts[-1]
+        self._notes.decided(session, request, result)
         if isinstance(request.act, RevokeKey):
             self._end_revoked()
         if result.reason == RejectReason.NONE:
-            note_act(who, request.act, result.answered)
-            self._send(session, encode(Decided(request.request, result.answered)))
+            cancelled = orders_cancelled(outcome, result.sequence)
+            self._send(session, encode(Decided(request.request, result.answered, cancelled)))
         else:
             self.refuse(session.id, result.reason, result.value, request.request, result.detail)
 
@@ -390,9 +397,10 @@ class Gateway:
     ) -> None:
         """Answer what cannot be read, or may not be asked; `detail` is the number of the remedy."""
         self.refused[reason] += 1
-        body = encode(refused(reason, value, request, detail))
+        body = encode(refused(reason, value, request, int(detail)))
         session = self.sessions.live.get(session_id)
         if session is not None:
+            self._notes.refused(session, reason)
             self._send(session, body)
         else:
             self._send_to(session_id, body)
@@ -406,8 +414,7 @@ class Gateway:
         """End a session that did not log out, and say why; cancel on disconnect does its work."""
         if not self.sessions.end(session, why):
             return
-        who = self._sequencer.engine.registry.members[session.member].member
-        _log.info("session ended", extra={"member": who, "why": why.name.lower()})
+        self._notes.lost(session, why)
         if why != RejectReason.SESSION_LOST:
             self._send_to(session.id, encode(refused(why, "")))
         if session.guarded:

@@ -8,6 +8,7 @@ from exchange.engine import Engine
 from exchange.server.gateway import Gateway
 from exchange.server.journal import Position
 from exchange.server.process import Pool, SequencerStats
+from exchange.server.security import SecurityLog
 from exchange.server.sequencer import SequencedLog, Sequencer
 from matching.vocabulary import RejectReason
 
@@ -75,7 +76,13 @@ def pools_of(engine: Engine) -> dict[str, Pool]:
     return {name: Pool(int(used), len(rows)) for name, (used, rows) in tables.items()}
 
 
-def statistics(sequencer: Sequencer, gateway: Gateway, log: TimedLog, busy: float) -> SequencerStats:
+def statistics(
+    sequencer: Sequencer,
+    gateway: Gateway,
+    log: TimedLog,
+    busy: float,
+    security: SecurityLog | None = None,
+) -> SequencerStats:
     """Return how the sequencer does now; `busy` is the share of time in which it worked."""
     engine = sequencer.engine
     p50, p99, longest = log.times()
@@ -97,4 +104,5 @@ def statistics(sequencer: Sequencer, gateway: Gateway, log: TimedLog, busy: floa
         open_orders=int(engine.core.book.counts[0]["open_orders"]),
         pools=pools_of(engine),
         busy=busy,
+        security_waiting=0 if security is None else security.waiting + security.lost,
     )

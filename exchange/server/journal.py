@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -86,7 +87,7 @@ class Journal:
         self.position, self.digest = START, frames.GENESIS
         self.cut = self.bytes_written = self.since = 0
         self.told = ""
-        self._folder = folder
+        self.folder = folder
         self._folder_handle: int | None = handle
         self._files = files
         self._segment_bytes = segment_bytes
@@ -169,7 +170,7 @@ class Journal:
             self._files.sync(self._handle)
         except OSError as error:
             self._unusable = (
-                f"The journal in {self._folder} failed after sequence {self.sequence}: {error}. "
+                f"The journal in {self.folder} failed after sequence {self.sequence}: {error}. "
                 "Nothing after that may be answered. Mend the disk and start the venue again."
             )
             raise JournalFailed(self._unusable) from error
@@ -191,7 +192,7 @@ class Journal:
         """Close the files and let another writer in. Closing twice is no harm."""
         handles = (self._handle, self._folder_handle)
         self._handle = self._folder_handle = None
-        self._unusable = self._unusable or f"The journal in {self._folder} is closed."
+        self._unusable = self._unusable or f"The journal in {self.folder} is closed."
         for handle in handles:
             if handle is not None:
                 self._files.close(handle)
@@ -201,7 +202,7 @@ class Journal:
 
         It gets its name when its zeros and its header are on the disk, so a named segment is whole.
         """
-        files, folder = self._files, self._folder
+        files, folder = self._files, self.folder
         self._size = max(self._segment_bytes, frames.SEGMENT_HEADER_BYTES + frame_bytes)
         full, self._handle = self._handle, None
         if full is not None:
@@ -227,10 +228,8 @@ class Journal:
         self.sequence, self.time, self.position, self.digest, self.frames = since
         self.since = since.sequence
         if since != BEGINNING:
-            last = check_before(self._folder, since, self._files)
-        tail = read_frames(
-            self._folder, since.position, None, since.digest, since.sequence, files=self._files
-        )
+            last = check_before(self.folder, since, self._files)
+        tail = read_frames(self.folder, since.position, None, since.digest, since.sequence, files=self._files)
         try:
             for frame in tail:
                 last = frame
@@ -242,14 +241,14 @@ class Journal:
             self.sequence, self.time = last.last, last.time
             self.position, self.digest = last.end, last.digest
         if self.sequence < passed:
-            segment = self._folder / segment_name(self.position.segment)
+            segment = self.folder / segment_name(self.position.segment)
             what = f"it ends at sequence {self.sequence}, and {passed} has been passed"
             raise JournalDamaged(self.sequence + 1, segment, self.position.offset, what) from torn
         if torn is not None:
             self.cut = torn.count
             self.told = f"Cut {torn.claim} from the end of {torn.segment.name}, torn by a crash."
         self._clean(torn)
-        numbers = segment_numbers(self._files, self._folder)
+        numbers = segment_numbers(self._files, self.folder)
         if numbers:
             self._go_on(numbers[-1], last)
         else:
@@ -257,7 +256,7 @@ class Journal:
 
     def _clean(self, torn: JournalTorn | None) -> None:
         """Take away what a crash left unfinished, and segments that never began."""
-        files, folder = self._files, self._folder
+        files, folder = self._files, self.folder
         names = files.names(folder)
         if SEGMENT_UNFINISHED in names:
             files.unlink(folder / SEGMENT_UNFINISHED)
@@ -274,7 +273,7 @@ class Journal:
 
     def _go_on(self, number: int, last: Frame | None) -> None:
         """Make the last segment what a crash kept it from being: whole, and on the disk."""
-        files, path = self._files, self._folder / segment_name(number)
+        files, path = self._files, self.folder / segment_name(number)
         self._handle = handle = files.open(path, os.O_RDWR)
         header = frames.decode_segment_header(files.read(handle, frames.SEGMENT_HEADER_BYTES, 0))
         assert header is not None
@@ -306,6 +305,8 @@ def prepare_spare(
 
     For another process than the writer's. Tells whether one was made: not if there is one already,
     or if it is being made. Call it again after each rotation; a crash in it leaves no spare.
+
+    Raises `OSError` if the disk does. What room it has left is then free again, for those who need less.
     """
     folder = Path(folder)
     folder_handle = files.folder(folder)
@@ -316,7 +317,12 @@ def prepare_spare(
             return False
         handle = files.open(folder / SPARE_UNFINISHED, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         handles.append(handle)
-        _fill(files, handle, segment_bytes)
+        try:
+            _fill(files, handle, segment_bytes)
+        except OSError:
+            with suppress(OSError):
+                files.unlink(folder / SPARE_UNFINISHED)
+            raise
         files.rename(folder / SPARE_UNFINISHED, folder / SPARE)
         files.sync_all(folder_handle)
         return True

@@ -153,6 +153,10 @@ METRICS = (
         _one("journal_bytes"),
     ),
     Figure(
+        "bourse_security_lines_waiting", "gauge", "Events that the security log could not be told yet.", (),
+        _one("security_waiting"),
+    ),
+    Figure(
         "bourse_journal_segment", "gauge", "Number of the segment that is written.", (),
         _one("journal_segment"),
     ),

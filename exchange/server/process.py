@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 import msgspec
 
@@ -24,15 +25,19 @@ STATS_SECONDS = 1.0
 STATS_BYTES_MAX = select.PIPE_BUF
 """A line of statistics no longer than this is written whole or not at all, and never waits."""
 
+WHY_CHARACTERS_MAX = 800
+"""The whole of what a process fails of, with its traceback, stands in its log."""
+
 _log = logging.getLogger("bourse.process")
 
 
 class Stop:
     """Set by SIGTERM or SIGINT, or when the supervisor that began the process is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: int) -> None:
+        """`parent` is the supervisor's process id: one that went before this was made is gone, too."""
         self._event = threading.Event()
-        self._parent = os.getppid()
+        self._parent = parent
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._event.set())
 
@@ -50,6 +55,12 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
     """The sequence of the snapshot that it began from; 0 for none."""
 
     told: str = ""
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The last line of a process that fails: why, in words."""
+
+    why: str
 
 
 class Pool(msgspec.Struct, frozen=True):
@@ -102,6 +113,9 @@ class SequencerStats(msgspec.Struct, frozen=True, kw_only=True, tag="sequencer")
     busy: float = 0.0
     """Share of the last interval in which the loop worked, 0 to 1."""
 
+    security_waiting: int = 0
+    """Events of which the security log could not be written yet."""
+
 
 class FollowerStats(msgspec.Struct, frozen=True, kw_only=True, tag="follower"):
     """How a follower does. Counts are since its start."""
@@ -126,7 +140,7 @@ class FollowerStats(msgspec.Struct, frozen=True, kw_only=True, tag="follower"):
 
 
 Stats = SequencerStats | FollowerStats
-Line = Ready | SequencerStats | FollowerStats
+Line = Ready | Failed | SequencerStats | FollowerStats
 """What a process may write to its standard output."""
 
 LINE = msgspec.json.Decoder(Line)
@@ -157,6 +171,10 @@ class Pace:
         self._next = now + self._seconds
         return True
 
+    def left(self, now: float) -> float:
+        """Return how many seconds it is until then, 0 if it is time."""
+        return max(0.0, self._next - now)
+
 
 def report_ready(endpoints: Endpoints, *, sequence: int = 0, snapshot: int = 0, told: str = "") -> None:
     """Tell the supervisor, in one line of JSON, where the process listens; the last thing before its work.
@@ -169,6 +187,15 @@ def report_ready(endpoints: Endpoints, *, sequence: int = 0, snapshot: int = 0, 
     _log.info("ready", extra={"sequence": sequence, "snapshot": snapshot, "told": told})
     sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     sys.stdout.flush()
+
+
+def report_failed(error: BaseException) -> None:
+    """Tell the supervisor, in one line of JSON, why the process ends."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    line = msgspec.json.encode(Failed(words[:WHY_CHARACTERS_MAX])).decode()
+    with suppress(OSError):  # the supervisor is gone
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def report_stats(stats: Stats, handle: int = 1) -> bool:

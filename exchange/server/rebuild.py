@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from exchange.server.replay import ReplayParted, beginning
 from exchange.server.retention import begins_late
 from exchange.server.settler import Settler, open_store, set_aside
 from exchange.server.snapshots import Begun
-from settlement.compare import differences
+from settlement.compare import differences, summed
 from settlement.report import settlement_report
 from settlement.store import Store, StoreDamaged
 
@@ -25,35 +26,58 @@ class Rebuild:
     """Folds a whole journal into a new store, and compares an older one at the older one's watermark.
 
     With `begun` it folds what lies behind that, into a store that has settled it. `differences` says where
-    the stores part, `told` what else is to be said. Raises `JournalDamaged` if the journal's beginning is
-    gone and is needed.
+    the stores part, `told` what else is to be said; `check` looks at the new store there, or at the end
+    without an older one, and says what is wrong with what else was made of it. Raises `JournalDamaged` if
+    the journal's beginning is gone and is needed.
     """
 
-    def __init__(self, journal: Path, store: Store, old: Store | None, begun: Begun | None = None) -> None:
+    def __init__(
+        self,
+        journal: Path,
+        store: Store,
+        old: Store | None,
+        begun: Begun | None = None,
+        check: Callable[[Store], list[str]] = lambda _: [],
+    ) -> None:
         self.settler = Settler(Follower(journal, begun), store)
         self.differences: list[str] = []
         self.told: list[str] = []
         self._old = old
+        self._check = check
         self._is_compared = old is None or old.watermark.sequence == 0
+        self._is_checked = False
 
-    def run(self, progress: Progress) -> None:
-        """Fold all of it. Raises `JournalDamaged` and `ReplayParted` with what came before them written."""
+    def run(self, progress: Progress, heed: Callable[[Frame], object] = lambda _: None) -> None:
+        """Fold all of it; `heed` is told each frame, too. The older store is summed up in a thread beside it.
 
-        def heed(frame: Frame) -> None:
-            if self._old is not None and frame.last == self._old.watermark.sequence:
-                self.settler.flush()
-                self.differences += differences(self._old, self.settler.store)
-                self._is_compared = True
-            progress(frame.last)
+        Raises `JournalDamaged` and `ReplayParted` with what came before them written.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            summing = None if self._old is None else pool.submit(summed, self._old)
 
-        try:
-            self.settler.settle_all(heed)
-        except JournalTorn as torn:
-            self.told.append(_torn(torn))
-        finally:
-            if self._old is not None and not self._is_compared:
-                mark = self._old.watermark.sequence
-                self.differences.append(f"store: its watermark {mark} is the end of no frame of the journal")
+            def each(frame: Frame) -> None:
+                if self._old is not None and frame.last == self._old.watermark.sequence:
+                    assert summing is not None
+                    self.settler.flush()
+                    self.differences += differences(self._old, self.settler.store, summing.result())
+                    self.differences += self._check(self.settler.store)
+                    self._is_compared = self._is_checked = True
+                heed(frame)
+                progress(frame.last)
+
+            try:
+                self.settler.settle_all(each)
+            except JournalTorn as torn:
+                self.told.append(_torn(torn))
+            except BaseException:
+                if not self._is_compared:
+                    self.told.append("the store was not compared: the replay ended before its watermark")
+                raise
+        if self._old is not None and not self._is_compared:
+            mark = self._old.watermark.sequence
+            self.differences.append(f"store: its watermark {mark} is the end of no frame of the journal")
+        if not self._is_checked:
+            self.differences += self._check(self.settler.store)
 
 
 class Settled(NamedTuple):

@@ -12,7 +12,7 @@ from exchange.protocol.acts import decode_acts
 from exchange.protocol.arrays import COMMAND
 from exchange.server.disk import DISK, Files
 from exchange.server.frames import JournalDamaged
-from exchange.server.journal import SEGMENT_BYTES, Frame, Journal, Position, read_frames
+from exchange.server.journal import SEGMENT_BYTES, Frame, Journal, read_frames
 from exchange.server.reading import BEGINNING, segment_name
 from exchange.server.retention import begins_late
 from exchange.server.snapshots import Begun, newest, oldest, sequences
@@ -26,8 +26,8 @@ class ReplayParted(Exception):
     """A replica is not in the state in which the journal says that it should be."""
 
 
-def apply_frame(engine: Engine, frame: Frame) -> Outcome:
-    """Apply one frame to a replica. Raises `ReplayParted` if its state is not the sequencer's."""
+def check_frame(engine: Engine, frame: Frame) -> None:
+    """Check that a frame is the next one of a replica. Raises `ReplayParted` if it is not the sequencer's."""
     if frame.first != engine.sequence + 1:
         message = f"journal goes on at sequence {frame.first}, the replica stands at {engine.sequence}"
         raise ReplayParted(message)
@@ -43,6 +43,11 @@ def apply_frame(engine: Engine, frame: Frame) -> Outcome:
             f"{frame.state_hash:016x}, the replica has {engine.state_hash():016x}"
         )
         raise ReplayParted(message)
+
+
+def apply_frame(engine: Engine, frame: Frame) -> Outcome:
+    """Apply one frame to a replica. Raises `ReplayParted` if its state is not the sequencer's."""
+    check_frame(engine, frame)
     commands = np.frombuffer(frame.commands, COMMAND)
     return engine.apply(commands, decode_acts(bytes(frame.acts)))
 
@@ -123,15 +128,6 @@ def _check_is_here(folder: Path, begun: Begun, not_after: int | None, files: Fil
     which = "no snapshot" if not_after is None else f"no snapshot up to sequence {not_after}"
     what = f"its first segments were let go, and {which} can be used"
     raise JournalDamaged(1, folder / segment_name(1), 0, " ".join((*begun.told, what)), _GONE)
-
-
-def replay(folder: Path, until: Position | None = None, begun: Begun | None = None) -> Engine:
-    """Return an engine in the state to which the journal in `folder` leads, from `begun` on."""
-    begun = begun or Begun(Engine(), BEGINNING)
-    mark = begun.mark
-    for frame in read_frames(folder, mark.position, until, mark.digest, mark.sequence):
-        apply_frame(begun.engine, frame)
-    return begun.engine
 
 
 def entered_orders(folder: Path, begun: Begun | None = None) -> dict[int, str]:

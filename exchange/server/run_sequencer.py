@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import platform
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Protocol
 
 import zmq
 
 from exchange.config import ANNOUNCE_SECONDS, TELL_SECONDS, Endpoints, Settings
-from exchange.engine import Outcome
+from exchange.engine import RULES_VERSION, Outcome
+from exchange.protocol.messages import PROTOCOL_VERSION
 from exchange.registry import Registry
 from exchange.reports import Reporter
 from exchange.server.clock import SteadyClock
@@ -23,6 +26,7 @@ from exchange.server.gauges import TimedLog, statistics
 from exchange.server.process import Pace, SequencerStats, Stop, report_ready, report_stats
 from exchange.server.replay import recover
 from exchange.server.reportlog import ReportLog
+from exchange.server.security import SecurityLog
 from exchange.server.sequencer import Sequencer
 from exchange.server.sockets import bind, commit_publisher, order_router
 from exchange.server.zap import Doorkeeper
@@ -45,25 +49,33 @@ def run(folder: Folder, settings: Settings, stop: Stop) -> None:
     sequencer = Sequencer(engine, log, clock)
     if engine.sequence == 0:
         sequencer.found(folder.founding_acts())
+    security = SecurityLog(folder.security, time.time_ns, lambda: (RULES_VERSION, engine.sequence))
+    security.note("venue_started", facts=versions())
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    keeper = Doorkeeper(context, lambda door, key: opens(engine.registry, door, key))
+
+    def refused(door: str, address: str, key: str) -> None:
+        security.count("handshake_refused", "", key, address, f"no key of the {door}' door")
+
+    keeper = Doorkeeper(context, lambda door, key: opens(engine.registry, door, key), refused)
     secret = folder.venue_key().secret_key.encode("ascii")
     members, operators = (order_router(context, secret, door) for door in ("members", OPERATORS))
     commits = commit_publisher(context)
     listen = settings.listen
     bound = Endpoints(
-        orders=bind(members, listen.orders),
-        operators=bind(operators, listen.operators),
-        commits=bind(commits, listen.commits),
+        orders=bind(members, listen.orders, "listen.orders"),
+        operators=bind(operators, listen.operators, "listen.operators"),
+        commits=bind(commits, listen.commits, "listen.commits"),
     )
     doors = Doors(members, operators)
     doors.also_wake_for(keeper.socket)
-    gateway = Gateway(sequencer, Enquiries(sequencer, clock()), doors.send, settings, kept)
+    gateway = Gateway(sequencer, Enquiries(sequencer, clock()), doors.send, settings, kept, security)
     report_ready(bound, sequence=engine.sequence, snapshot=journal.since, told=told)
     try:
-        Loop(doors, keeper, gateway, sequencer, commits, log, report_stats).run(stop)
+        Loop(doors, keeper, gateway, sequencer, commits, log, report_stats, security).run(stop)
         gateway.stop()
+        security.note("venue_stopped")
     finally:
+        security.close()
         context.destroy(linger=FAREWELL_MS)
         journal.close()
 
@@ -72,6 +84,16 @@ def opens(registry: Registry, door: str, key: str) -> bool:
     """Tell whether a key opens a door: operators' keys open the operators', all others the members'."""
     member = registry.keys.get(key)
     return member is not None and (registry.members[member].role == "operator") == (door == OPERATORS)
+
+
+def versions() -> dict[str, str | int]:
+    """Return what the venue runs: the program's version, and those of the libraries that keep the doors."""
+    return {
+        "version": version("tokenbourse"),
+        "protocol": PROTOCOL_VERSION,
+        "python": platform.python_version(),
+        "libzmq": zmq.zmq_version(),
+    }
 
 
 class Ending(Protocol):
@@ -93,8 +115,10 @@ class Loop:
         commits: zmq.Socket[bytes],
         log: TimedLog,
         report: Callable[[SequencerStats], object],
+        security: SecurityLog | None = None,
     ) -> None:
         self._report = report
+        self._security = security
         self._doors = doors
         self._keeper = keeper
         self._gateway = gateway
@@ -118,7 +142,9 @@ class Loop:
                 self.announce()
             if self._reporting.is_due(now):
                 share = 1.0 - self._idle / max(now - before, 1e-9)
-                self._report(statistics(self._sequencer, self._gateway, self._log, max(0.0, share)))
+                self._report(
+                    statistics(self._sequencer, self._gateway, self._log, max(0.0, share), self._security)
+                )
                 before, self._idle = now, 0.0
             if not busy:
                 self._doors.wait(int(ANNOUNCE_SECONDS * 1000))
@@ -135,6 +161,8 @@ class Loop:
         if done is not None:
             self._gateway.tell(done)
         self._gateway.watch()
+        if self._security is not None:
+            self._security.write()
         return busy
 
     def announce(self) -> None:

@@ -15,7 +15,7 @@ from exchange.protocol.arrays import COMMAND
 from exchange.server.journal import Position
 from exchange.server.timekeeper import Draw, Timekeeper
 from matching.layout import NEVER
-from matching.vocabulary import CommandKind, RejectReason
+from matching.vocabulary import CommandKind, EventKind, RejectReason
 from settlement.terms import VENUE_OFFSET_NS
 
 Clock = Callable[[], int]
@@ -162,6 +162,12 @@ def told_together(outcomes: list[Outcome]) -> Outcome:
         events=np.concatenate([outcome.events for outcome in outcomes]),
         effects=np.concatenate([outcome.effects for outcome in outcomes]),
     )
+
+
+def orders_cancelled(outcome: Outcome, sequence: int) -> int:
+    """Return how many orders the command `sequence` of an outcome has cancelled."""
+    is_cancel = outcome.events["kind"] == EventKind.CANCELLED
+    return int(np.count_nonzero(is_cancel & (outcome.effects["sequence"] == sequence)))
 
 
 def as_batch(acts: tuple[SignedAct, ...]) -> np.ndarray:

@@ -23,15 +23,17 @@ class Session:
     """One live session: who speaks on it, and with which key.
 
     `guarded`: when it is lost, the member's orders go. `told` is the sequence of the last report sent on it.
+    `address` is where it comes from, as far as that is known.
     """
 
-    __slots__ = ("guarded", "id", "key", "member", "told")
+    __slots__ = ("address", "guarded", "id", "key", "member", "told")
 
     def __init__(self, session_id: SessionId, key: str, member: int) -> None:
         self.id = session_id
         self.key = key
         self.member = member
         self.guarded = False
+        self.address = ""
         self.told = 0
 
 

@@ -6,13 +6,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
+
 from exchange.config import FLUSH_SECONDS, PENDING_ROWS_MAX
 from exchange.engine import Outcome
 from exchange.server.follower import Commit, Follower
 from exchange.server.journal import Frame, Position
 from exchange.server.replay import ReplayParted
+from feeds.bars import MINUTE_NS
+from settlement.quotes import quotes_of
 from settlement.reconcile import Reconciler, Unreconciled
 from settlement.store import Store, StoreDamaged, Watermark
+
+DAMAGE = "Corrupt database file"
+"""What DuckDB says then."""
 
 
 def open_store(path: Path) -> tuple[Store, str]:
@@ -23,9 +30,19 @@ def open_store(path: Path) -> tuple[Store, str]:
     try:
         return Store.open(path), ""
     except StoreDamaged as damage:
-        aside = set_aside(path, "damaged")
-        told = f"{damage}; set aside as {aside.name}, the store is rebuilt from the journal"
+        told = begin_anew(path, damage)
         return Store.open(path), told
+
+
+def begin_anew(path: Path, damage: Exception) -> str:
+    """Set a damaged store aside, which is closed; return what is to be told of it."""
+    aside = set_aside(path, "damaged")
+    return f"{damage}; set aside as {aside.name}, the store is rebuilt from the journal"
+
+
+def is_damage(error: duckdb.Error) -> bool:
+    """Tell whether DuckDB has read a block whose checksum is wrong: it reads most of them on need alone."""
+    return DAMAGE in str(error)
 
 
 def set_aside(path: Path, why: str) -> Path:
@@ -61,6 +78,7 @@ class Settler:
         self.follower = follower
         self.store = store
         self.flush_due = 0.0
+        self.is_ahead = False
         self._note = note
         self._reconciler = Reconciler(store)
         self._reconcile_flushes = reconcile_flushes
@@ -87,8 +105,8 @@ class Settler:
         if commit.sequence and commit.sequence < self.store.watermark.sequence:
             raise self._ends_early(commit.sequence)
         began = time.monotonic()
-        for frame, outcome in self.follower.advance(commit, apart=self.store.watermark.sequence):
-            self._keep(frame, outcome)
+        for frame, frames in self.follower.lots(commit, apart=self.store.watermark.sequence):
+            self._fold(frame, frames)
             if seconds_max is not None and time.monotonic() - began >= seconds_max:
                 return
 
@@ -100,12 +118,21 @@ class Settler:
         """
         try:
             for frame in self.follower.ahead():
-                self._keep(frame, self.follower.take(frame))
+                self._fold(frame, 1)
                 progress(frame)
             if self.follower.engine.sequence < self.store.watermark.sequence:
                 raise self._ends_early(self.follower.engine.sequence)
         finally:
             self.flush()
+
+    def _fold(self, frame: Frame, frames: int) -> None:
+        """Apply a frame made of so many; before the first of a minute, note the quotes of the one before."""
+        engine = self.follower.engine
+        is_new = frame.last > self.store.watermark.sequence
+        if is_new and engine.sequence and frame.time // MINUTE_NS != engine.time // MINUTE_NS:
+            minute_us = engine.time // MINUTE_NS * MINUTE_NS // 1_000
+            self.store.add_quotes(quotes_of(engine.core.book, minute_us, engine.sequence))
+        self._keep(frame, self.follower.take(frame, frames))
 
     def _keep(self, frame: Frame, outcome: Outcome) -> None:
         """Add what a frame brought, if the store does not have it yet; flush when that is much."""
@@ -113,7 +140,8 @@ class Settler:
         if frame.last == mark.sequence and frame.digest != mark.digest:
             raise _other_journal(mark)
         if frame.last > mark.sequence:
-            if not self.store.pending:
+            if not self.is_ahead:
+                self.is_ahead = True
                 self.flush_due = time.monotonic() + FLUSH_SECONDS
             self.store.add(outcome.events, outcome.effects, outcome.happened)
             if self.store.pending >= PENDING_ROWS_MAX:
@@ -146,6 +174,7 @@ class Settler:
             ),
             engine.programmes(),
         )
+        self.is_ahead = False
         self._note(engine.sequence)
         self.flushes += 1
         self.rows += rows

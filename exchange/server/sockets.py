@@ -7,7 +7,14 @@ from collections.abc import Callable
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from exchange.config import HANDSHAKE_MS_MAX, PING_MS, PING_PATIENCE_MS, QUEUE_MESSAGES_MAX, UNREAD_MS_MAX
+from exchange.config import (
+    HANDSHAKE_MS_MAX,
+    PING_MS,
+    PING_PATIENCE_MS,
+    QUEUE_MESSAGES_MAX,
+    REFRESHES_WAITING_MAX,
+    UNREAD_MS_MAX,
+)
 from exchange.protocol.messages import MESSAGE_BYTES_MAX
 
 _AUTOMATIC_ID_BEGINS = b"\x00"
@@ -39,9 +46,21 @@ def authenticator(context: zmq.Context[zmq.Socket[bytes]], keyring: Keyring) -> 
     return guard
 
 
-def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
-    """Bind, and return the endpoint with the port that the system chose where it was to choose."""
-    socket.bind(endpoint)
+class CannotListen(Exception):
+    """An endpoint cannot be had; the message names it, its setting, and what to do."""
+
+
+def bind(socket: zmq.Socket[bytes], endpoint: str, setting: str = "") -> str:
+    """Bind, and return the endpoint with the port that the system chose where it was to choose.
+
+    Raises `CannotListen`, which names the `setting` that the endpoint came from.
+    """
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        named = f" ({setting})" if setting else ""
+        message = f"{endpoint}{named} cannot be listened on: {zmq.strerror(error.errno or 0)}"
+        raise CannotListen(f"{message}; end what listens there, or choose another port") from error
     return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
@@ -65,6 +84,22 @@ def order_router(context: zmq.Context[zmq.Socket[bytes]], secret_key: bytes, doo
     socket.setsockopt_string(zmq.ZAP_DOMAIN, door)
     socket.setsockopt(zmq.HEARTBEAT_IVL, PING_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, PING_PATIENCE_MS)
+    return socket
+
+
+def feed_publisher(
+    context: zmq.Context[zmq.Socket[bytes]], secret_key: bytes, messages_kept: int
+) -> zmq.Socket[bytes]:
+    """Return the PUB of market data; beyond so many messages that a reader has not read it drops his."""
+    socket = guarded(context, zmq.PUB, secret_key)
+    socket.setsockopt(zmq.SNDHWM, messages_kept)
+    return socket
+
+
+def refresh_router(context: zmq.Context[zmq.Socket[bytes]], secret_key: bytes) -> zmq.Socket[bytes]:
+    """Return the ROUTER that gives out whole books; what a connection has no room for is dropped."""
+    socket = guarded(context, zmq.ROUTER, secret_key)
+    socket.setsockopt(zmq.SNDHWM, REFRESHES_WAITING_MAX)
     return socket
 
 

@@ -44,6 +44,9 @@ STOP_SECONDS_MAX = 10
 FOLD_SECONDS_MAX = 60
 """How long followers may take to fold what the sequencer left them."""
 
+SPARE_SECONDS = 5.0
+"""How long after a spare segment could not be made it is tried again."""
+
 _log = logging.getLogger("bourse.supervisor")
 
 
@@ -65,6 +68,7 @@ class Supervisor:
         self._told = told
         self._deaths: list[float] = []
         self._spare_fault = ""
+        self._spare_pace = Pace(SPARE_SECONDS)
         self._taking = Taking(folder, told)
         self._disk_is_short = False
         self._disk_pace = Pace()
@@ -134,7 +138,7 @@ class Supervisor:
         if child.ready is None:
             child.process.kill()
             child.close()
-            message = f"{child.role} did not become ready; see {self._logs(child.role)}"
+            message = f"{child.role} did not become ready{_because(child)}; see {self._logs(child.role)}"
             raise VenueFailed(message)
         self._note_ready(child)
         return True
@@ -164,7 +168,7 @@ class Supervisor:
         Raises `VenueFailed` when a process dies too often.
         """
         self._looked = now = time.monotonic()
-        self._prepare_spare()
+        self._prepare_spare(now)
         self._taking.look_after(msgspec.structs.replace(self.settings, listen=self.endpoints))
         if self._disk_pace.is_due(now):
             self._watch_disk()
@@ -188,18 +192,25 @@ class Supervisor:
         if len(self._deaths) > self.restarts_max:
             _log.critical("gave up", extra=told)
             count = len(self._deaths)
-            message = f"{child.role} died {count} times in a minute; see {self._logs(child.role)}"
+            often = f"{child.role} died {count} times in a minute{_because(child)}"
+            message = f"{often}; see {self._logs(child.role)}"
             raise VenueFailed(message)
-        _log.error("restart", extra=told)
-        self._told(f"{child.role} ended with code {code}; it is begun again")
+        _log.error("restart", extra={**told, "why": child.why})
+        self._told(f"{child.role} ended with code {code}{_because(child)}; it is begun again")
         self._spawn(child.role)
 
-    def _prepare_spare(self) -> None:
-        """Make the journal's next segment; without it a rotation is slow, and nothing else."""
+    def _prepare_spare(self, now: float) -> None:
+        """Make the journal's next segment; without it a rotation is slow, and nothing else.
+
+        A disk that had no room for it is not filled again and again: it is asked a while later.
+        """
+        if self._spare_fault and not self._spare_pace.is_due(now):
+            return
         try:
             prepare_spare(self.folder.journal)
             self._spare_fault = ""
         except OSError as error:
+            self._spare_pace.is_due(now)
             if str(error) != self._spare_fault:
                 self._spare_fault = str(error)
                 _log.error("no spare segment", extra={"why": str(error)})
@@ -247,9 +258,10 @@ class Supervisor:
 
     def kill(self) -> None:
         """End every process at once; what was answered is on the disk. For a signal's handler, likewise."""
-        for process in list(self.processes.values()):
-            with suppress(ProcessLookupError):
-                process.kill()
+        for process in (*self.processes.values(), self._taking.process):
+            if process is not None:
+                with suppress(ProcessLookupError):
+                    process.kill()
 
     def stop(self) -> None:
         """End the sequencer, then the followers, which fold what it has left; kill what does not end.
@@ -290,6 +302,11 @@ class Supervisor:
         """Return where to read why a process failed."""
         log: Path = self.folder.logs / f"{role}.log"
         return f"{log} and {errors_path(self.folder, role).name} beside it"
+
+
+def _because(child: Child) -> str:
+    """Return why a process failed, as the rest of a sentence; nothing if it has said nothing."""
+    return f": {child.why}" if child.why else ""
 
 
 def raise_handles() -> None:

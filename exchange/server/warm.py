@@ -10,22 +10,26 @@ from exchange.core import begin_act, end_act
 from exchange.engine import Engine
 from exchange.protocol.arrays import COMMAND, REPORT
 from exchange.reports import open_orders, write_reports
+from exchange.server.kernel_cache import guard_cache
 from exchange.state import Core, Output
 from exchange.throttle import Throttle
-from feeds.publisher import Publisher
+from feeds.messages import LEVELS_REFRESH, ORDERS_REFRESH
+from feeds.publisher import Batch, Publisher
 from matching.auction import clearing
 from matching.batch import match
 from matching.ids import find, note_ids
 from matching.kernel import is_cached, prune_cache, wipe_cache
 from matching.layout import COMMAND as FORM
-from matching.layout import EVENT, Book, empty_book
+from matching.layout import EVENT, TAPE, Book, empty_book
 from matching.places import remember
 from matching.view import walk_depth, walk_orders
+from matching.vocabulary import EventKind
 from settlement.balances import note_accounts
 from settlement.layout import EFFECT
 from settlement.programmes import (
     inclusion_key,
     is_barred,
+    is_enrolled,
     is_excluded,
     is_own,
     note_usages,
@@ -71,7 +75,7 @@ def venue_steps() -> Iterator[Step]:
     yield "usages", lambda: note_usages(core.ledger)
     yield "acts of money", lambda: touch_programmes(core)
     yield "depth", lambda: walk_depth(book, 0, np.zeros((0, 3), np.int64))
-    yield "feed", lambda: touch_levels(book)
+    yield "feed", lambda: touch_feed(book)
 
 
 def touch_throttle(core: Core, commands: np.ndarray) -> None:
@@ -86,16 +90,22 @@ def touch_programmes(core: Core) -> None:
     rate_for(core.ledger, 0, 0, 0)
     is_own(core.ledger, 0, 0)
     is_barred(core.ledger, 0, 0)
+    is_enrolled(core.ledger, 0, 0)
     is_excluded(core.ledger, 0, 0)
     usage_of(core.ledger, 0, 0)
     remember(core.ledger.included, inclusion_key(0, 0), 0)
     find(core.book, 0)
 
 
-def touch_levels(book: Book) -> object:
-    """Call the feed's kernel on nothing, with the arrays that the publisher would give it."""
-    column = np.zeros(1, np.int64)
-    return Publisher(run=1).outgoing(np.zeros(1, EVENT), column, column, book, 0, 0)
+def touch_feed(book: Book) -> None:
+    """Call the feed's kernels on next to nothing, with the arrays that the publisher would give them."""
+    column, trade = np.zeros(1, np.int64), np.zeros(1, EVENT)
+    trade["kind"] = EventKind.TRADED
+    batch = Batch(trade, np.zeros(1, TAPE), 1, 1, 0, column, column, column)
+    publisher = Publisher(run=1, book=book)
+    publisher.outgoing(batch, book)
+    for kind in (LEVELS_REFRESH, ORDERS_REFRESH):
+        publisher.refresh(kind, 0, book)
 
 
 def warm_up(
@@ -103,8 +113,10 @@ def warm_up(
 ) -> None:
     """Load the kernels of `steps`, compiling what the cache lacks; `told` hears of each and its number.
 
-    A cache that cannot be read is wiped, and everything compiled anew.
+    A damaged file of the cache is left out, and its kernel compiled anew; if the cache cannot be read at all,
+    it is wiped.
     """
+    guard_cache()
     try:
         _run_steps(told, steps)
     except Exception:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from exchange.calendar import standard_calendar
-from exchange.cli import bourse, operator, phases
+from exchange.cli import bourse, operator
 from exchange.client.errors import ExchangeError
 from exchange.instruments import standard_catalogue
 from exchange.server.folder import Folder
@@ -29,7 +29,8 @@ ONE, TWO, CALLED = (
 def venue(monkeypatch):
     """Return a venue with two instruments of continuous trading and one of calls, which is closed."""
     here = Exchange(standard_acts(sandbox_firms(), [], [], (ONE, TWO, CALLED)))
-    monkeypatch.setattr(phases, "connected", lambda profile: here.connect(profile.upper()))
+    monkeypatch.setattr("exchange.cli.base.load_profile", str.upper)
+    monkeypatch.setattr("exchange.cli.base.connect_sync", here.connect)
     return here
 
 

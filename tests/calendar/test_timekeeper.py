@@ -83,7 +83,7 @@ class Stub:
         for event, fields in zip(told, events, strict=True):
             event["kind"], event["phase"] = EventKind.TRADED, Phase.AUCTION
             event["instrument"], event["price"] = fields
-        return Outcome(told, told, tuple(results), Happened())
+        return Outcome(told, told, tuple(results), Happened(), told)
 
     def _apply(self, one, events):
         registry, act = self.registry, one.act

@@ -107,6 +107,7 @@ def hasty(monkeypatch):
     monkeypatch.setattr(peer, "PATIENCE_SECONDS", 1.5)
 
 
+@pytest.mark.slow
 def test_a_venue_that_throttles_nobody_is_found():
     settings = replace(
         SETTINGS,

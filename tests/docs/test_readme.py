@@ -16,7 +16,7 @@ LINKED = set(re.findall(r"\]\(([\w./-]+)\)", TEXT))
 EXAMPLES = dict(re.findall(r"<!-- tested: (\w+) -->\n```python\n(.*?)```", TEXT, re.DOTALL))
 
 
-@pytest.mark.parametrize("name", ["firm", "analyst"])
+@pytest.mark.parametrize("name", ["firm", "analyst", "market"])
 def test_an_example_runs_as_written(venue, name, monkeypatch, capsys):
     monkeypatch.setenv("BOURSE_VENUE", str(venue))
     year = time.gmtime(time.time() + 8 * 3600).tm_year

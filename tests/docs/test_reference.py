@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from exchange import reference
 from exchange.certify.playing import CASES
 from exchange.client import errors
 from exchange.protocol.messages import PROTOCOL_VERSION
@@ -65,5 +66,18 @@ def test_each_case_of_certification_rests_on_a_row_of_the_rules_of_sessions():
 
 
 def test_every_page_of_the_folder_is_made():
-    kept = {page.name for page in ROOT.joinpath("docs", "reference").glob("*.md")}
+    kept = {page.name for page in ROOT.joinpath("docs", "reference").iterdir()}
     assert kept == set(pages())
+
+
+def test_a_page_or_a_header_that_is_not_what_the_code_says_is_told(tmp_path, monkeypatch, capsys):
+    made = {"feed.md": "a page", "feed.h": "a header"}
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    monkeypatch.setattr(reference, "pages", lambda: made)
+    monkeypatch.setattr("sys.argv", ["reference"])
+    assert reference.main() == 0
+    monkeypatch.setattr("sys.argv", ["reference", "--check"])
+    assert reference.main() == 0
+    made["feed.h"] = "another header"
+    assert reference.main() == 1
+    assert capsys.readouterr().out == "docs/reference/feed.h is stale; run `make docs`\n"

@@ -33,7 +33,6 @@ class Acts(World):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.in_call = 0
-        self.unlisted = ""
         self.fixing_day = date(2026, 11, 20)
         self.is_fixing = False
         self.blocked = ""

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 
-from exchange.protocol.acts import Act, CancelOrders, Guard, KeepIds, Propose, RegisterKey, RevokeKey
+from exchange.protocol.acts import (
+    Act,
+    CancelOrders,
+    Guard,
+    KeepIds,
+    Propose,
+    RegisterKey,
+    RevokeKey,
+    SetLimits,
+)
 from exchange.registry import SESSIONS
 from tests.engine.flow_money import AIDE, OPERATOR, MoneyActs
 from tests.engine.flow_world import IDS_PER_MEMBER
@@ -43,11 +52,24 @@ class MemberActs(MoneyActs):
             name = self.trader()
             guard = Guard(name, chance.random() < 0.5, chance.choice((0, 0, 30, -1, 86_401)))
             return guard, chance.choice((name, OPERATOR, SESSIONS, SESSIONS, SESSIONS))
+        if sort < 0.78:
+            return self.limits(), OPERATOR
         if sort < 0.95:
             cause = chance.choice(("session_lost", "dead_man", "operator"))
             name = chance.choice((self.trader(), self.trader(), "HOUSE", "NOBODY"))
             return CancelOrders(name, cause), OPERATOR if cause == "operator" else SESSIONS  # type: ignore[arg-type]
         return KeepIds(IDS_PER_MEMBER + chance.choice((-1, 0, 1, 2, 2**20))), OPERATOR
+
+    def limits(self) -> SetLimits:
+        """Return other limits for somebody whose orders meet them; sometimes none, or too large ones."""
+        chance = self.chance
+        return SetLimits(
+            member=chance.choice(("LIM", "LIM", "EVE", "ANN-2", "HOUSE", "NOBODY")),
+            open_orders_max=chance.choice((None, None, 0, 2, 4, 2**31)),
+            quantity_max=chance.choice((None, None, 10, 50, 10**9, -1)),
+            notional_max=chance.choice((None, 20_000, 50_000)),
+            turnover_max=chance.choice((None, 40_000, 200_000, 2**60 + 1)),
+        )
 
     def new_key(self) -> tuple[Act, str]:
         """Return that a key is registered: by its member, by an operator, or proposed."""

@@ -19,6 +19,7 @@ from exchange.protocol.acts import (
     Deliver,
     Deposit,
     Dispute,
+    Enrol,
     ExpireCredits,
     FindIneligible,
     FindRelated,
@@ -31,6 +32,7 @@ from exchange.protocol.acts import (
     Redeem,
     Resolve,
     ReviseProgramme,
+    Reweight,
     SettleDebt,
     TokenUsage,
     Transfer,
@@ -94,6 +96,8 @@ class MoneyActs(World):
             return self.usage()
         if sort < 0.78:
             return self.due()
+        if sort < 0.79:
+            return self.enrolment(), self.chance.choice((OPERATOR, "OFFICE"))
         if sort < 0.995:
             return self.two_persons()
         return self.found_out(), OPERATOR
@@ -240,6 +244,14 @@ class MoneyActs(World):
         """Tell whether a day is over."""
         return self.time >= midnight_ns(day + timedelta(days=1))
 
+    def enrolment(self) -> Enrol:
+        """Return that some are enrolled in a programme, or no more; sometimes nobody, or in any programme."""
+        chance = self.chance
+        listed = [one.code for one in self.programmes if one.enrolment == "listed"]
+        code = chance.choice((*listed, *listed, *listed, chance.choice(self.programmes).code, "NOTHING"))
+        firms = ("ANN", "BEN", "DOM", "EVE", "ANN-2", self.trader(), self.trader(), "NOBODY")
+        return Enrol(code, tuple(chance.sample(firms, chance.choice((0, 1, 1, 2, 3)))), chance.random() < 0.6)
+
     # --- two persons ---------------------------------------------------------------------------
 
     def two_persons(self) -> tuple[Act, str]:
@@ -258,6 +270,9 @@ class MoneyActs(World):
         """Return what needs two operators."""
         chance = self.chance
         sort = chance.random()
+        if sort < 0.04 or (self.unlisted and sort < 0.4):
+            symbol = self.unlisted or chance.choice(("TURBO-DEC", "CLERK", "NOTHING"))
+            return Reweight(symbol, 1_000, chance.choice((0, 100, 333, -1)), chance.choice((3_000, 4_500)))
         if sort < 0.55:
             latest = max(self.sequence // 14, 1)
             return Bust(chance.choice((chance.randint(1, latest), chance.randint(latest, 2 * latest))))

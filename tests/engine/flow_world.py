@@ -14,6 +14,7 @@ from exchange.protocol.acts import (
     Admit,
     DefineProgramme,
     Deposit,
+    Enrol,
     Issue,
     ListInstruments,
     SetCapacity,
@@ -99,6 +100,10 @@ MORE_MEMBERS = (
 """A second operator, a second account, and a firm that is at home in two places."""
 
 
+ENROLLED = ("ANN", "BEN", "DOM", "EVE")
+"""Who is enrolled at first where enrolment is needed."""
+
+
 def year_of(code: str, year: int, **more: object) -> ProgrammeTerms:
     """Return a programme of one fiscal year, like the voucher but for what is named."""
     return msgspec.structs.replace(
@@ -145,6 +150,7 @@ def programmes_of(year: int) -> tuple[ProgrammeTerms, ...]:
         year_of("MERIT", year, budget=60_000, rates=everybody, group_cap=30_000, payout="award", regions=()),
         year_of("ONE", year, budget=90_000, regions=(), excludes=(f"OTHER-{year}",)),
         year_of("OTHER", year, budget=90_000, regions=(), payout="reimburse"),
+        year_of("ROLL", year, budget=90_000, regions=(), enrolment="listed"),
         year_of(
             "CHOSEN", year, budget=90_000, regions=(), instruments=("QWEN", "TURBO-NOV", "CLERK", "SOON")
         ),
@@ -161,6 +167,7 @@ class World:
         self.traders: list[int] = []
         self.names: list[str] = ["HOUSE"]
         self.programmes: list[ProgrammeTerms] = []
+        self.unlisted = ""
 
     def founding(self) -> Iterator[Act]:
         """Yield the acts that make the venue."""
@@ -179,6 +186,7 @@ class World:
             *(SetCollars(kind, market=100, static=0, dynamic=0) for kind in KINDS),  # type: ignore[arg-type]
             DefineProgramme(JUMBO_GRANT),
             *(DefineProgramme(terms) for year in (2026, 2027) for terms in programmes_of(year)),
+            *(Enrol(f"ROLL-{year}", ENROLLED) for year in (2026, 2027)),
             *(Deposit(name, RICH_MONEY) for name in RICH),
             *(Deposit(name, 10**6) for name in ("ANN-2", "EVE")),
         )

@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from exchange.protocol.acts import Adjust, Bust, GrantAward, ReviseProgramme
+from exchange.protocol.acts import Adjust, Bust, GrantAward, ReviseProgramme, Reweight
 from matching.vocabulary import EventKind, OrderState, RejectReason
 from settlement.reference import Order, Programme, ReferenceLedger
 from settlement.reference_redemptions import Taken
@@ -117,7 +117,7 @@ def test_the_flows_hold_every_reason_and_every_kind_of_event(seed):
     wanted |= {f"known: {state.name.lower()}" for state in OrderState if state != OrderState.REJECTED}
     wanted |= {f"known: {name_of(reason)}" for reason in (RejectReason.MONEY_NOT_AVAILABLE,)}
     wanted |= {"replaced, subsidised", *(f"act {act.__name__}: none" for act in get_args(JudgedAct))}
-    wanted -= {f"act {act.__name__}: none" for act in (ReviseProgramme, GrantAward, Bust, Adjust)}
+    wanted -= {f"act {act.__name__}: none" for act in (ReviseProgramme, GrantAward, Bust, Adjust, Reweight)}
     assert wanted - set(outcomes) == set()
 
 
@@ -129,6 +129,13 @@ class ForgetsARelease(ReferenceLedger):
 
     def release_cover(self, order: Order, keep: int) -> None:
         pass
+
+
+class NeverWithdraws(ReferenceLedger):
+    """Keeps whoever was enrolled once."""
+
+    def enrol(self, number: int, members: set[int], *, enrolled: bool) -> None:
+        super().enrol(number, members, enrolled=True)
 
 
 class PaysTheCapTwice(ReferenceLedger):
@@ -170,7 +177,14 @@ COMMANDS_TO_FIND_MAX = 5_000
 """A planted mistake is found so soon: mostly within 700 commands, seldom after 2,000."""
 
 
-PLANTED = (ForgetsARelease, PaysTheCapTwice, GivesImprovementBackLate, VestsAtOnce, SparesRestricted)
+PLANTED = (
+    ForgetsARelease,
+    NeverWithdraws,
+    PaysTheCapTwice,
+    GivesImprovementBackLate,
+    VestsAtOnce,
+    SparesRestricted,
+)
 
 
 @pytest.mark.parametrize("planted", PLANTED)

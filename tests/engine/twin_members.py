@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from exchange.protocol.acts import CancelOrders, Guard, KeepIds, RegisterKey, RevokeKey
+from exchange.protocol.acts import CancelOrders, Guard, KeepIds, RegisterKey, RevokeKey, SetLimits
 from exchange.registry import SESSIONS
 from matching.reference import Command, Event
 from matching.vocabulary import BOTH_SIDES, EVERY, CommandKind, RejectReason, Role
@@ -12,7 +12,7 @@ from settlement.reference import ReferenceLedger
 from settlement.reference_orders import must
 from tests.engine.twin_money import MoneyAct, Moneys
 
-MemberAct = RegisterKey | RevokeKey | Guard | CancelOrders | KeepIds
+MemberAct = RegisterKey | RevokeKey | Guard | CancelOrders | KeepIds | SetLimits
 """The acts about members that the twin judges; all others it does as the engine has."""
 
 JudgedAct = MoneyAct | MemberAct
@@ -57,6 +57,9 @@ class Members(Moneys):
                 is_more = self.ids_per_member <= act.per_member <= 2**20
                 must(is_more, RejectReason.AMOUNT_OUT_OF_RANGE)
                 self.keep_ids(act.per_member)
+            case SetLimits():
+                self.must_be_operator(who)
+                self.set_limits(act)
             case _:
                 return super().judge(act, who)
         return []
@@ -89,6 +92,18 @@ class Members(Moneys):
         member = self.customer(act.member)
         form = Command(kind=CommandKind.MASS_CANCEL, side=BOTH_SIDES, instrument=EVERY, member=member)
         return [event._replace(reason=CAUSES[act.cause]) for event in self.done([form])]
+
+    def set_limits(self, act: SetLimits) -> None:
+        """Set the limits of a member that are told; each can be as large as its number."""
+        member = self.ledger.members[self.customer(act.member)]
+        most = {"open_orders_max": 2**31 - 1}
+        names = ("open_orders_max", "quantity_max", "notional_max", "turnover_max")
+        told = {name: getattr(act, name) for name in names if getattr(act, name) is not None}
+        must(bool(told), RejectReason.TERMS_INVALID)
+        for name, limit in told.items():
+            must(0 <= limit <= most.get(name, 2**60), RejectReason.TERMS_INVALID)
+        for name, limit in told.items():
+            setattr(member, name, limit)
 
     def keep_ids(self, per_member: int) -> None:
         """Remember more ids of each member."""

@@ -19,6 +19,7 @@ from exchange.protocol.acts import (
     Deliver,
     Deposit,
     Dispute,
+    Enrol,
     ExpireCredits,
     FindIneligible,
     FindRelated,
@@ -31,6 +32,7 @@ from exchange.protocol.acts import (
     RegisterKey,
     Resolve,
     ReviseProgramme,
+    Reweight,
     SetState,
     SettleDebt,
     Transfer,
@@ -71,10 +73,12 @@ MoneyAct = (
     | GrantAward
     | Bust
     | Adjust
+    | Enrol
+    | Reweight
 )
 """The acts that the twin judges."""
 
-TWO_PERSONS = (ReviseProgramme, GrantAward, Bust, Adjust)
+TWO_PERSONS = (ReviseProgramme, GrantAward, Bust, Adjust, Reweight)
 
 SECOND_NS = 10**9
 
@@ -119,9 +123,8 @@ class Moneys(Markets):
                 ledger.close_windows()
             case RecordUsage():
                 self.record_usage(act, who)
-            case CloseYear():
-                self.must_be_operator(who)
-                ledger.close_year(self.programme(act.programme), ledger.time)
+            case CloseYear() | Enrol():
+                self.change_programme(act, who)
             case FindRelated():
                 self.must_be_operator(who)
                 return self.find_related(act)
@@ -291,6 +294,31 @@ class Moneys(Markets):
             events += [*self.book.do(form), *self.book.trigger()]
         return events
 
+    # --- programmes and weights ----------------------------------------------------------------
+
+    def change_programme(self, act: CloseYear | Enrol, who: str) -> None:
+        """Close a programme's year; or enrol members, or withdraw that, as programme offices may too."""
+        if isinstance(act, CloseYear):
+            self.must_be_operator(who)
+            self.ledger.close_year(self.programme(act.programme), self.ledger.time)
+            return
+        offices = [at for at, one in enumerate(self.ledger.members) if one.role == Role.PROGRAMME_OFFICE]
+        self.must_be(who, *(self.names[at] for at in offices))
+        programme = self.programme(act.programme)
+        must(not self.ledger.programmes[programme].closed, RejectReason.PROGRAMME_CLOSED)
+        must(len(act.members) > 0, RejectReason.TERMS_INVALID)
+        members = {self.customer(name) for name in act.members}
+        self.ledger.enrol(programme, members, enrolled=act.enrolled)
+
+    def reweight(self, act: Reweight) -> None:
+        """Give a suspended model other weights."""
+        number = self.instrument(act.instrument)
+        weights = (act.weight_input, act.weight_cached, act.weight_output)
+        must(self.instruments[number].kind == "model", RejectReason.TERMS_INVALID)
+        must(self.states[number] == "suspended", RejectReason.STATE_NOT_ALLOWED)
+        must(all(0 <= weight <= 2**60 for weight in weights), RejectReason.TERMS_INVALID)
+        self.ledger.listings[number].weights = weights
+
     # --- putting right -------------------------------------------------------------------------
 
     def approve(self, act: Approve, who: str) -> None:
@@ -321,6 +349,8 @@ class Moneys(Markets):
                 )
             case RegisterKey():
                 self.register_key(proposed)
+            case Reweight():
+                self.reweight(proposed)
             case Admit():
                 raise AssertionError("the flows propose nobody's admission")
         del self.proposals[act.proposal]

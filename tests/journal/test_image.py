@@ -76,7 +76,7 @@ def test_the_tables_of_a_copy_are_to_the_kernels_what_the_originals_are():
         assert np.array_equal(one, other)
         assert other.flags.c_contiguous
         assert other.flags.writeable
-        assert other.ctypes.data % 64 == 0, "rows of a cache line lie on one"
+        assert not len(other) or other.ctypes.data % 64 == 0, "rows of a cache line lie on one"
 
 
 def test_every_field_of_registry_and_notes_survives():

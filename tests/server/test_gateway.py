@@ -286,6 +286,7 @@ def test_balances_are_ones_own(venue):
         b"M" + msgspec.msgpack.encode({"type": "Nonsense"}),
         b"M" + msgspec.msgpack.encode({"type": "Logon", "request": "one"}),
         b"M" + msgspec.msgpack.encode({"type": "Logon", "request": 1, "more": 1}),
+        b"M\x82\xa1x" + b"\x91" * 1_000 + b"\xc0\xa4type\xa5Logon",  # nested before its tag
         b"R" + bytes(144),
     ],
 )

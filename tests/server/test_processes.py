@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from exchange.client.errors import AccessDenied, ConnectionLost, ExchangeError, OrderRejected, RequestRefused
 from exchange.client.sync import connect_sync
 from exchange.config import Settings
-from exchange.marketdata import read_book
 from exchange.profiles import load_profile
 from exchange.protocol.acts import Admit
 from exchange.server.audit import verify
@@ -19,6 +20,8 @@ from exchange.server.founding import MILLION_YUAN, standard_acts, voucher
 from exchange.server.replay import entered_orders
 from exchange.server.supervisor import FEED, SEQUENCER, SETTLEMENT, Supervisor, VenueFailed
 from exchange.server.warm import warm_up
+from settlement.history import differences
+from settlement.store import Store
 
 PATIENCE_SECONDS = 60.0
 
@@ -81,8 +84,8 @@ def test_an_order_goes_from_a_firm_to_a_settled_subsidised_trade(venue):
         assert (trade["buyer"], trade["seller"]) == ("ANN", "ALIBABA")
         (row,) = auditor.history.sql("select sum(amount) as total from postings where asset = 'money'").rows()
         assert row["total"] == 0
-        book = read_book(load_profile(folder.profile("ANN")), qwen.index, time.monotonic() + PATIENCE_SECONDS)
-        assert [level[:2] for level in book.bids] == [(price, 150)]
+        book = ann.book(qwen.symbol, timeout=PATIENCE_SECONDS)
+        assert [(level.price, level.quantity) for level in book.bids] == [(price, 150)]
         with pytest.raises(OrderRejected, match=r"lots that are available"):
             ann.place(qwen.sell(1, limit=price))
         with pytest.raises(RequestRefused):
@@ -135,7 +138,24 @@ def answered_orders(supervisor, folder, kill, rounds):
     return answered
 
 
-@pytest.mark.parametrize("role", [SEQUENCER, SETTLEMENT, FEED])
+@pytest.mark.skipif(not os.path.exists("/proc/self/oom_score_adj"), reason="only Linux chooses whom to end")
+def test_where_memory_runs_out_the_settlement_is_ended_before_the_sequencer(venue):
+    supervisor, _, _ = venue
+    scores = {
+        role: int(Path(f"/proc/{process.pid}/oom_score_adj").read_text())
+        for role, process in supervisor.processes.items()
+    }
+    assert scores[SETTLEMENT] > scores[SEQUENCER]
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        SEQUENCER,
+        pytest.param(SETTLEMENT, marks=pytest.mark.slow),
+        pytest.param(FEED, marks=pytest.mark.slow),
+    ],
+)
 def test_kill_9_under_load_loses_and_doubles_nothing(venue, role, scale):
     supervisor, folder, told = venue
     supervisor.restarts_max = 10**6
@@ -157,7 +177,8 @@ def test_kill_9_under_load_loses_and_doubles_nothing(venue, role, scale):
     assert {order: entered.get(order) for order in answered} == answered
     assert sorted(entered.values()) == sorted(set(entered.values()))
     verdict = verify(folder)
-    assert (verdict.differences, verdict.told) == ([], [])
+    told = [line for line in verdict.told if "mark.json" not in line]  # killed before it had written one
+    assert (verdict.differences, told) == ([], [])
 
 
 def test_a_venue_stopped_and_started_goes_on_where_it_was(venue):
@@ -227,3 +248,20 @@ def test_a_journal_damaged_in_the_middle_keeps_the_venue_from_starting(venue):
         supervisor.start()
     assert "byte" in (folder.logs / "sequencer.log").read_text()
     assert not verify(folder).ok
+
+
+def test_a_venue_that_was_stopped_has_its_whole_history_in_files(venue):
+    supervisor, folder, _ = venue
+    with (
+        connect_sync(folder.profile("ANN")) as ann,
+        connect_sync(folder.profile("ALIBABA")) as provider,
+    ):
+        qwen = ann.instruments["QWEN3-MAX"]
+        provider.place(qwen.sell(5, limit=qwen.listing.list_price))
+        ann.place(qwen.buy(5, limit=qwen.listing.list_price))
+    supervisor.stop()
+    (path,) = folder.history.glob("full/trades/*/data.parquet")
+    assert pq.read_table(path, partitioning=None)["quantity"].to_pylist() == [5]
+    store = Store.open(folder.settlement)
+    assert differences(store, folder.history) == []
+    store.close()

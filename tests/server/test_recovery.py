@@ -16,7 +16,7 @@ from exchange.server.journal import JournalDamaged, JournalFailed, prepare_spare
 from exchange.server.replay import ReplayParted, beginning, recover
 from exchange.server.retention import let_go
 from exchange.server.snapshots import newest, prune, save, sequences, snapshot_name
-from tests.journal.model_disk import Crashed, ModelDisk
+from exchange.simulation.faulty_disk import Crashed, ModelDisk
 from tests.journal.test_faults import survivors
 from tests.journal.world import SEGMENT_BYTES, Batch, Written, append, engine_after, state_of, tape, write
 

@@ -24,7 +24,7 @@ from exchange.server.journal import DISK, Journal, JournalDamaged, JournalLocked
 from exchange.server.process import Stop
 from exchange.server.reading import segment_numbers
 from exchange.server.rebuild import settle
-from exchange.server.replay import ReplayParted, beginning, earliest, entered_orders, recover, replay
+from exchange.server.replay import ReplayParted, beginning, earliest, entered_orders, recover
 from exchange.server.retention import begins_late, let_go
 from exchange.server.run_snapshot import run, take_beside, take_of_stopped
 from exchange.server.settler import Settler
@@ -34,6 +34,7 @@ from exchange.server.taking import SNAPSHOT, Taking
 from settlement.compare import differences
 from settlement.store import Store
 from tests.journal.world import Written, engine_after, state_of, tape, write
+from tests.server.venue import replayed
 
 TAPE = tape(11, 160)
 MIDDLE, LATE = 4, 7
@@ -266,14 +267,14 @@ def test_a_replay_begins_at_the_oldest_snapshot_and_says_so(late, truth):
         f"Replayed from the snapshot of sequence {truth.marks[MIDDLE].sequence}; "
         "what lies before it is no longer here, or was not read.",
     )
-    assert state_of(replay(late.journal, begun=begun)) == truth.states[-1]
+    assert state_of(replayed(late.journal, begun=begun)) == truth.states[-1]
 
 
 def test_a_whole_journal_is_replayed_from_its_beginning_whatever_snapshots_there_are(folder, truth):
     snapshot_at(folder, truth, MIDDLE)
     begun = earliest(folder.journal, folder.snapshots)
     assert (begun.mark.sequence, begun.told) == (0, ())
-    assert state_of(replay(folder.journal, begun=begun)) == truth.states[-1]
+    assert state_of(replayed(folder.journal, begun=begun)) == truth.states[-1]
 
 
 def test_orders_that_entered_are_known_from_the_snapshot_on(folder, truth):

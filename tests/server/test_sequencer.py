@@ -22,12 +22,12 @@ from exchange.reports import Reporter
 from exchange.server.follower import Commit, Follower
 from exchange.server.founding import calendar_acts
 from exchange.server.journal import Journal, read_frames
-from exchange.server.replay import ReplayParted, apply_frame, recover, replay
+from exchange.server.replay import ReplayParted, apply_frame, recover
 from exchange.server.sequencer import DAY_NS, Sequencer, midnight_after
 from exchange.testing import OPENING, Exchange, FakeClock
 from matching.vocabulary import CommandKind, EventKind, Phase, RejectReason, Side, TimeInForce
 from settlement.terms import VENUE_ZONE
-from tests.server.venue import founding
+from tests.server.venue import founding, replayed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,14 +102,14 @@ def test_replay_equals_live_and_recovery_goes_on(venue):
         clock.advance(1_000_000)
         sequencer.submit(bids(sequencer, 7, start=7 * at))
     live = sequencer.engine.state_hash()
-    assert replay(folder).state_hash() == live
+    assert replayed(folder).state_hash() == live
     sequencer.journal.close()
     engine, journal, _ = recover(folder)
     assert engine.state_hash() == live
     again = Sequencer(engine, journal, clock)
     again.submit(bids(again, 1, start=1_000))
     journal.close()
-    assert replay(folder).state_hash() == engine.state_hash()
+    assert replayed(folder).state_hash() == engine.state_hash()
 
 
 def test_the_state_hash_travels_and_a_replica_that_parted_stops(venue):
@@ -149,7 +149,7 @@ def test_day_orders_end_at_the_venues_midnight_by_a_sequenced_command(venue):
     assert len(ended.events) == 3
     assert int(sequencer.engine.core.book.counts[0]["open_orders"]) == 2
     assert sequencer.tell_time_if_due() is None
-    assert replay(folder).state_hash() == sequencer.engine.state_hash()
+    assert replayed(folder).state_hash() == sequencer.engine.state_hash()
 
 
 def test_no_order_of_yesterday_meets_one_of_today(venue):
@@ -162,7 +162,7 @@ def test_no_order_of_yesterday_meets_one_of_today(venue):
     assert kinds == [EventKind.EXPIRED, EventKind.EXPIRED, EventKind.ACCEPTED]
     assert sequencer.tell_time_if_due() is None
     assert int(sequencer.engine.core.book.counts[0]["open_orders"]) == 1
-    assert replay(folder).state_hash() == sequencer.engine.state_hash()
+    assert replayed(folder).state_hash() == sequencer.engine.state_hash()
 
 
 def test_a_venue_that_slept_through_midnight_ends_the_day_first(venue):
@@ -194,7 +194,7 @@ def test_an_order_expires_in_a_quiet_market_by_a_sequenced_command(venue):
     expired = sequencer.tell_time_if_due()
     assert expired.events["kind"].tolist() == [EventKind.EXPIRED] * 2
     assert sequencer.tell_time_if_due() is None
-    assert replay(folder).state_hash() == sequencer.engine.state_hash()
+    assert replayed(folder).state_hash() == sequencer.engine.state_hash()
 
 
 def test_a_founding_with_a_fault_leaves_the_journal_empty(tmp_path):
@@ -305,7 +305,7 @@ def test_a_trading_day_by_the_calendar(trading_day):
     ]
     assert sequencer.engine.registry.fixed_day == OPENING.date()
     assert sequencer.tell_time_if_due() is None
-    assert replay(folder).state_hash() == sequencer.engine.state_hash()
+    assert replayed(folder).state_hash() == sequencer.engine.state_hash()
 
 
 def test_no_command_passes_a_step_of_the_calendar(trading_day):
@@ -349,7 +349,7 @@ def test_a_sequencer_goes_on_in_the_middle_of_a_call(trading_day):
     again.tell_time_if_due()
     assert phase_of(again) == Phase.CONTINUOUS
     journal.close()
-    assert replay(folder).state_hash() == engine.state_hash()
+    assert replayed(folder).state_hash() == engine.state_hash()
 
 
 def test_the_end_of_the_day_and_what_the_calendar_has_missed_are_one_frame(trading_day):
@@ -362,7 +362,7 @@ def test_the_end_of_the_day_and_what_the_calendar_has_missed_are_one_frame(tradi
     assert sequencer.journal.frames == frames + 1
     assert phase_of(sequencer) == Phase.CONTINUOUS
     assert sequencer.engine.registry.fixed_day == OPENING.date()
-    assert replay(folder).state_hash() == sequencer.engine.state_hash()
+    assert replayed(folder).state_hash() == sequencer.engine.state_hash()
 
 
 def test_a_breach_of_a_collar_begins_an_auction_that_gives_the_reference(venue):
@@ -380,7 +380,7 @@ def test_a_breach_of_a_collar_begins_an_auction_that_gives_the_reference(venue):
     assert EventKind.TRADED in done.events["kind"].tolist()
     assert phase_of(sequencer) == Phase.CONTINUOUS
     assert int(market_of(sequencer)["reference"]) == far
-    assert replay(folder).state_hash() == sequencer.engine.state_hash()
+    assert replayed(folder).state_hash() == sequencer.engine.state_hash()
 
 
 def test_a_sandbox_trades_in_the_hours_of_its_calendar():

@@ -28,7 +28,7 @@ from exchange.server.snapshots import (
     sequences,
     snapshot_name,
 )
-from tests.journal.model_disk import Crashed, File, ModelDisk
+from exchange.simulation.faulty_disk import Crashed, File, ModelDisk
 from tests.journal.test_faults import nothing, survivors
 from tests.journal.world import engine_after, state_of, tape
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 
 from exchange.config import Settings
 from exchange.engine import Engine
@@ -10,14 +11,24 @@ from exchange.protocol.acts import Admit, RegisterKey, SignedAct
 from exchange.protocol.messages import ANSWERS, Heartbeat, Logon, encode
 from exchange.protocol.records import COMMAND_STRUCT, REPORT_STRUCT, Command, Report
 from exchange.server.enquiries import Enquiries
+from exchange.server.follower import Follower
 from exchange.server.founding import MILLION_YUAN, standard_acts, voucher
 from exchange.server.gateway import Gateway
 from exchange.server.memory_journal import MemoryJournal
 from exchange.server.sequencer import Sequencer
+from exchange.server.snapshots import Begun
 from exchange.testing import FakeClock, local_key
 from matching.vocabulary import CommandKind, RejectReason
 
 FIRMS = ("ANN", "BOB")
+
+
+def replayed(folder: Path, begun: Begun | None = None) -> Engine:
+    """Return an engine in the state to which the journal in `folder` leads, from `begun` on."""
+    follower = Follower(folder, begun)
+    for frame in follower.ahead():
+        follower.take(frame)
+    return follower.engine
 
 
 def founding():
