@@ -16,8 +16,8 @@ from exchange.server.journal import (
     Position,
     read_frames,
 )
+from exchange.simulation.faulty_disk import ModelDisk
 from tests.journal.batches import FOLDER, Batch, append, batch_of, batches, read, write
-from tests.journal.model_disk import ModelDisk
 
 SEGMENT_BYTES = 2_048
 LONE = "000001.journal"
@@ -281,6 +281,31 @@ def test_a_reader_that_knows_only_a_position_finds_a_frame_from_elsewhere():
     position = Position(1, START.offset + SIZE)
     with pytest.raises(JournalDamaged, match=f"written for byte {position.offset + SIZE}"):
         list(read_frames(FOLDER, position, files=disk))
+
+
+class GrowingDisk(ModelDisk):
+    """A disk that a venue writes on: each read sees `step` bytes more than the one before."""
+
+    def __init__(self, begin: int, step: int) -> None:
+        super().__init__({LONE: PIECES})
+        self.seen, self.step = begin, step
+
+    def read(self, handle: int, count: int, offset: int) -> bytes:
+        data = super().read(handle, count, offset)
+        shown = data[: max(0, self.seen - offset)]
+        self.seen += self.step
+        return shown + bytes(len(data) - len(shown))
+
+
+def test_what_a_running_venue_writes_meanwhile_is_no_damage():
+    whole = list(read_frames(FOLDER, files=ModelDisk({LONE: PIECES})))
+    for begin, step in product(range(START.offset, START.offset + 3 * SIZE, 13), (SIZE, SIZE // 3, 5 * SIZE)):
+        found: list[frames.Frame] = []
+        try:
+            found.extend(read_frames(FOLDER, files=GrowingDisk(begin, step)))
+        except JournalTorn:
+            continue
+        assert found == whole[: len(found)], (begin, step)
 
 
 def test_a_torn_frame_with_more_behind_it_was_answered():

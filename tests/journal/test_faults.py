@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 
 import pytest
 
 from exchange.server.journal import Files, Journal, JournalFailed, prepare_spare
-from tests.journal.batches import FOLDER, append, batches, read
-from tests.journal.model_disk import Crashed, ModelDisk, Survives
+from exchange.simulation.faulty_disk import Crashed, ModelDisk, Survives
+from tests.journal.batches import FOLDER, Batch, append, batches, read
 
 SEGMENT_BYTES = 2_048
 TODO = batches([1, 2, 4, 1, 3, 2, 18, 1, 5, 2, 6, 1])
@@ -22,17 +22,19 @@ SPARES_BEFORE = {2, 3, 9}
 class Venue:
     """Opens the journal, appends what is not in it yet, and remembers what it has answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, todo: Sequence[Batch] = TODO, spares_before: Set[int] = SPARES_BEFORE) -> None:
         self.answered = 0
+        self.todo = todo
+        self.spares_before = spares_before
 
     def run(self, disk: ModelDisk) -> None:
         journal = Journal.open(FOLDER, self.answered, SEGMENT_BYTES, disk)
         self.answered = max(self.answered, journal.sequence)
         try:
-            for number, batch in enumerate(TODO):
+            for number, batch in enumerate(self.todo):
                 if batch.first <= journal.sequence:
                     continue
-                if number in SPARES_BEFORE:
+                if number in self.spares_before:
                     prepare_spare(FOLDER, SEGMENT_BYTES, disk)
                 append(journal, batch)
                 self.answered = batch.last
@@ -52,13 +54,13 @@ CALLS = range(calls_in_all())
 
 def check(disk: ModelDisk, venue: Venue) -> None:
     """All that was answered is there, at most one batch more, and the venue goes on to the end."""
-    answered = [batch for batch in TODO if batch.last <= venue.answered]
+    answered = [batch for batch in venue.todo if batch.last <= venue.answered]
     journal = Journal.open(FOLDER, venue.answered, SEGMENT_BYTES, disk)
     journal.close()
     found = read(disk)
-    assert found in (answered, TODO[: len(answered) + 1])
+    assert found in (answered, venue.todo[: len(answered) + 1])
     venue.run(disk)
-    assert read(disk) == TODO
+    assert read(disk) == venue.todo
 
 
 # --- a disk that fails ---------------------------------------------------------------------------

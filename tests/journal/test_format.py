@@ -7,8 +7,8 @@ from hashlib import sha256
 
 from exchange.server.frames import START
 from exchange.server.journal import Journal, read_frames
+from exchange.simulation.faulty_disk import ModelDisk
 from tests.journal.batches import FOLDER
-from tests.journal.model_disk import ModelDisk
 
 SEGMENT_BYTES = 1_024
 COMMAND = bytes(range(128))

@@ -20,8 +20,8 @@ from exchange.server.journal import (
     prepare_spare,
     read_frames,
 )
+from exchange.simulation.faulty_disk import ModelDisk
 from tests.journal.batches import FOLDER, append, batch_of, batches, read, write
-from tests.journal.model_disk import ModelDisk
 
 SEGMENT_BYTES = 2_048
 

@@ -15,8 +15,8 @@ from exchange.server.frames import (
     Position,
 )
 from exchange.server.journal import Journal, JournalDamaged
+from exchange.simulation.faulty_disk import ModelDisk
 from tests.journal.batches import FOLDER, batches, read, write
-from tests.journal.model_disk import ModelDisk
 
 SEGMENT_BYTES = 2_400
 TODO = batches([3, 1, 4, 1, 5, 2, 6, 2, 3, 1, 4, 2])

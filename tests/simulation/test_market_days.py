@@ -7,6 +7,7 @@ import pytest
 from exchange.crowd import Crowd, firms
 from exchange.demo import ClientDesk
 from exchange.server.audit import laws_broken, verify
+from exchange.server.feeding import batch_of
 from exchange.server.folder import Folder
 from exchange.server.follower import Commit, Follower
 from exchange.server.founding import standard_acts, voucher
@@ -14,7 +15,7 @@ from exchange.server.sequencer import midnight_after
 from exchange.server.settler import Settler
 from exchange.testing import OPENING, Exchange
 from feeds.builder import Books
-from feeds.messages import read
+from feeds.messages import LEVELS_REFRESH, read
 from feeds.publisher import Publisher
 from matching.view import depth_of
 from matching.vocabulary import Side
@@ -74,23 +75,17 @@ def test_a_day_keeps_every_law(tmp_path, seed, scale, day):
 def book_from_feed(folder, commit):
     """Return every level that a reader of the feed has, by instrument and side."""
     follower = Follower(folder.journal)
+    follower.engine.record()
     publisher = Publisher(run=1)
     books = Books(range(193))
     for frame, outcome in follower.advance(commit):
         for instrument in range(len(follower.engine.registry.instruments)):
             if books[instrument].wants_refresh(frame.time):
                 books[instrument].asked(frame.time)
-                whole = publisher.refresh(instrument, follower.engine.core.book)
+                whole = publisher.refresh(LEVELS_REFRESH, instrument, follower.engine.core.book)
                 books.take(read(whole), frame.time)
-        effects = outcome.effects
-        for message in publisher.outgoing(
-            outcome.events,
-            effects["sequence"],
-            effects["trade"],
-            follower.engine.core.book,
-            frame.last,
-            frame.time,
-        ):
+        batch = batch_of(outcome, frame.first, frame.last, frame.time)
+        for message in publisher.outgoing(batch, follower.engine.core.book):
             books.take(read(message), frame.time)
     return {
         (at, side): [tuple(level) for level in half]

@@ -1,0 +1,34 @@
+"""The members of a simulated venue: callers, each of a temper that says what it does and how often."""
+
+from __future__ import annotations
+
+from random import Random
+
+from exchange.simulation.callers import PATIENCE_SECONDS, Beliefs, Caller
+from exchange.simulation.marketplace import Market
+from exchange.simulation.plan import SECOND_NS
+from exchange.simulation.seats import Seat
+from exchange.simulation.tempers import deeds_of
+
+__all__ = ["Beliefs", "Member"]
+
+
+class Member(Caller):
+    """One seat's program."""
+
+    def __init__(self, seat: Seat, temper: str, market: Market) -> None:
+        super().__init__(seat, market)
+        self.temper = temper
+        self._deeds, self._weights = deeds_of(temper)
+
+    def deed(self, chance: Random, now: int) -> str:
+        """Do one thing that this temper does; return its name, blank where there was nothing to be done.
+
+        Nothing is done before the venue has welcomed the session for the first time.
+        """
+        self.look(now)
+        if not self.session.logons:
+            return ""
+        self.begin_deed(chance.choice(PATIENCE_SECONDS) * SECOND_NS)
+        (deed,) = chance.choices(self._deeds, self._weights)
+        return deed(self, chance)
