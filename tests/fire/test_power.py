@@ -1,0 +1,38 @@
+"""The power fails under load: what was not synced is gone, or torn, and nothing answered is lost."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from exchange.server.supervisor import VenueFailed
+from tests.fire.platter import Liar, lose_power, power
+from tests.fire.rounds import LINES_A_ROUND
+
+pytestmark = pytest.mark.slow
+
+
+def test_four_power_cuts_lose_nothing_that_was_answered(world, tmp_path, seed, scale):
+    chance = Random(seed)
+    platter = tmp_path / "platter"
+    with power(platter):
+        world.start()
+        for number in range(4 * scale):
+            world.more("order", chance.randint(1, 2 * LINES_A_ROUND))
+            lose_power(world, platter, chance, is_torn=bool(number % 2))
+        world.more("order", LINES_A_ROUND)
+        world.finish()
+    assert world.differences() == []
+    assert world.counts["orders answered"] > 4 * LINES_A_ROUND
+
+
+def test_a_disk_that_says_it_has_synced_and_has_not_is_found(world, tmp_path, seed):
+    """By the reader who has been further; where a segment has been changed since, by the gap before it."""
+    platter = tmp_path / "platter"
+    with power(platter, Liar):
+        world.start()
+        world.more("order", LINES_A_ROUND)
+        world.until(lambda: world.folder.passed() > LINES_A_ROUND)
+        with pytest.raises(VenueFailed, match=r"has been passed|the segment carries on after"):
+            lose_power(world, platter, Random(seed), is_torn=False)

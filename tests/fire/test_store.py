@@ -1,0 +1,56 @@
+"""The settlement store damaged in its middle while the venue is down: set aside, said so, and made anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from exchange.server.supervisor import SETTLEMENT
+from tests.fire.rounds import LINES_A_ROUND
+
+BLOCK_BYTES = 256 << 10
+"""What DuckDB reads and checks at once."""
+
+pytestmark = pytest.mark.slow
+
+
+def overwrite(path, at, data):
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+def settled(world):
+    """Let them trade on, and the store come to the journal's end."""
+    world.supervisor.start()
+    world.more("order", LINES_A_ROUND)
+    head = world.folder.passed()
+    world.until(lambda: world.folder.passed() > head)
+
+
+def test_a_store_damaged_in_its_middle_is_set_aside_and_made_anew(world):
+    world.start()
+    world.more("order", 5 * LINES_A_ROUND)
+    world.supervisor.stop()
+    store = world.folder.settlement
+    blocks = store.stat().st_size // BLOCK_BYTES
+    for block in range(1, blocks, max(1, blocks // 4)):
+        overwrite(store, 12_288 + block * BLOCK_BYTES + BLOCK_BYTES // 2, b"damaged in its middle" * 50)
+    settled(world)
+    assert any("set aside as settlement.duckdb.damaged-" in line for line in world.told), world.told
+    world.finish()
+    assert world.differences() == []
+
+
+def test_a_stores_log_damaged_in_its_middle_loses_nothing(world):
+    world.start()
+    world.more("order", LINES_A_ROUND)
+    world.supervisor.processes[SETTLEMENT].kill()
+    world.supervisor.kill()
+    world.supervisor.stop()
+    log = world.folder.settlement.with_name("settlement.duckdb.wal")
+    size = log.stat().st_size
+    assert size > 10_000, "nothing was waiting in it"
+    overwrite(log, size // 2, bytes(range(256)) * 8)
+    settled(world)
+    world.finish()
+    assert world.differences() == []
