@@ -1,6 +1,7 @@
 # What there is to do here. Each target's line of help stands behind its name; `make` prints them.
 
 DEMO_SECONDS ?= 20
+MINUTES ?= 60
 SCALE ?= 100
 
 BIN := .venv/bin
@@ -13,25 +14,16 @@ SEEDED := $(if $(SEED),BOURSE_SEED=$(SEED))
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help setup run test slow check format lint types imports docs stale manual bench bench-peers simulate \
-    nightly lock clean
+    nightly nightly-tests lock clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## start a venue with a market on it, watch it for DEMO_SECONDS, and close its books
 	@$(BIN)/bourse demo --seconds $(DEMO_SECONDS)
 
-# Tests run in two halves side by side: those of the order book and all others. Each half has machine code of its
-# own, for Numba's cache is not made for two processes that compile. $(1) selects, by pytest's marks.
-BOOK := tests/matching tests/matchfile tests/conformance tests/bench tests/tidy matching
-BOOK_KERNELS := $(or $(BOURSE_KERNEL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tokenbourse/kernels)-of-the-book
-halves = log=$$(mktemp); \
-	BOURSE_KERNEL_CACHE=$(BOOK_KERNELS) $(SEEDED) $(BIN)/pytest -m $(1) $(BOOK) >$$log 2>&1 & book=$$!; \
-	$(SEEDED) $(BIN)/pytest -m $(1) $(BOOK:%=--ignore=%); venue=$$?; \
-	wait $$book; book=$$?; cat $$log; rm -f $$log; exit $$((venue | book))
-
 test: $(READY) ## run the tests and the packages' doctests, but for those marked slow
-	@$(call halves,"not slow and not nightly")
+	@$(SEEDED) $(BIN)/python -m tests.side_by_side -m "not slow and not nightly"
 
 check: lint types imports stale manual test slow ## do all that must pass before a change lands; CI runs this
 
@@ -61,7 +53,7 @@ manual: $(READY) ## build the manual in build/manual; a link that leads nowhere 
 	@$(BIN)/sphinx-build -c docs -d build/doctrees -W --keep-going -n -q . build/manual
 
 slow: $(READY) ## run the tests marked slow
-	@$(call halves,"slow and not nightly")
+	@$(SEEDED) $(BIN)/python -m tests.side_by_side -m "slow and not nightly"
 
 bench: $(READY) ## measure, and write one line of JSON a run
 	@$(BIN)/python -m bench
@@ -77,10 +69,13 @@ bench-peers: ## install the matching engines that `make bench` compares with, in
 	        || echo "not installed: $$peer"; \
 	done
 
-simulate: $(READY) ## run the simulated worlds, of SEED=... if one is given
-	@$(SEEDED) $(BIN)/pytest -m simulation
+simulate: $(READY) ## play a whole venue under every fault, of SEED=... or twenty seeds
+	@$(BIN)/bourse simulate $(if $(SEED),--seed $(SEED))
 
-nightly: $(READY) ## run every test, with SCALE times the random commands, of SEED=... or the date's
+nightly: $(READY) ## put the venue under fire for MINUTES, of SEED=... or the date's, and write docs/nightly.md
+	@$(BIN)/python -m tests.nightly --minutes $(MINUTES) --page docs/nightly.md $(if $(SEED),--seed $(SEED))
+
+nightly-tests: $(READY) ## run every test, with SCALE times the random commands, of SEED=... or the date's
 	@BOURSE_SEED=$(or $(SEED),$(shell date -u +%Y%m%d)) BOURSE_TEST_SCALE=$(SCALE) $(BIN)/pytest
 
 setup: $(READY) ## make the virtual environment in .venv, from the lock; the other targets do it unasked
