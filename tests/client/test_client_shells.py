@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from time import monotonic
 
 import pytest
 
@@ -22,7 +23,7 @@ from exchange import (
 from exchange.client.asynchronous import AsyncHistory
 from exchange.client.sync import SyncHistory
 from exchange.protocol.messages import Refused, encode
-from tests.client.both import shell_of
+from tests.client.both import PATIENCE, shell_of
 from tests.client.fake_venue import fake_venue
 
 SHORT = 0.05
@@ -80,7 +81,8 @@ def test_a_call_knows_its_name_and_its_arguments():
 # --- the session -------------------------------------------------------------------------------
 
 
-def test_a_session_logs_out_when_it_is_closed(venue, shell):
+def test_a_session_logs_out_when_it_is_closed(venue, shell, monkeypatch):
+    monkeypatch.setattr("exchange.client.calls.LOGOUT_SECONDS_MAX", PATIENCE)
     with shell.connected(venue.profile(), cancel_on_disconnect=True):
         assert len(venue.rules.sessions) == 1
     assert venue.rules.sessions == []
@@ -125,7 +127,9 @@ def test_what_a_heartbeat_tells_was_missed_is_heard_after_all(ex, venue, shell):
     venue.do(lambda: setattr(venue.rules, "sequence", 150))
     venue.do(lambda: venue.rules.fill(order.id, 9_900, 5))
     venue.do(lambda: venue._send_all(venue.rules.heartbeat(told=150)))
-    shell.wait_until(ex, lambda: ex._desk.session.blotter.order(order.id).filled == 5)
+    shell.wait_until(
+        ex, lambda: ex._desk.session.ready and ex._desk.session.blotter.order(order.id).filled == 5
+    )
     assert [fill.quantity for fill in ex.fills(timeout=SHORT)] == [5]
     assert len(venue.rules.logons) == 2
 
@@ -279,9 +283,8 @@ def test_the_loop_reads_while_nobody_waits(venue):
         order = await ex.place(ex.instruments["QWEN3-MAX"].buy(9, limit="1"))
         venue.rules.sequence = 150
         venue.tell(lambda: venue.rules.fill(order.id, 10_000, 3, maker=1))
-        for _ in range(10_000):
-            if ex.order(order).filled:
-                break
+        until = monotonic() + PATIENCE
+        while not ex.order(order).filled and monotonic() < until:
             await asyncio.sleep(0)  # the loop is given its turns, and no call is made
         return ex.order(order).filled
 

@@ -154,9 +154,10 @@ class Edge:
             socket.setsockopt(zmq.LINGER, 0)
             socket.bind("tcp://127.0.0.1:*")
 
-    def reader(self, context):
+    def reader(self, context, **how):
         sockets = (self.published, self.refreshes)
-        return Subscriber(context, *(socket.getsockopt_string(zmq.LAST_ENDPOINT) for socket in sockets))
+        places = (socket.getsockopt_string(zmq.LAST_ENDPOINT) for socket in sockets)
+        return Subscriber(context, *places, **how)
 
     def send(self, messages):
         for message in messages:
@@ -198,7 +199,8 @@ def record(context, path, seed, *, lose=(), **options):
             edge.send([venue.publisher.heartbeat(venue.time)])
             edge.answer()
             recorder.poll(10)
-            if published == 60 and recorder.is_whole and turn % 10 == 9:
+            has_all = all(book.sequence == venue.sequence for book in feed.books)
+            if published == 60 and recorder.is_whole and has_all and turn % 10 == 9:
                 break
         assert published == 60
     return recorder, venue
@@ -291,7 +293,7 @@ def test_a_definition_that_comes_later_is_followed(context, tmp_path, seed):
     with (
         closing(Edge(context, venue)) as edge,
         RecordingWriter((tmp_path / "day.feed").open("wb")) as writer,
-        edge.reader(context) as feed,
+        edge.reader(context, clock=lambda: 0) as feed,
     ):
         recorder = Recorder(feed, writer, lambda: venue.time)
         for _ in range(TURNS_MAX):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zmq
 
+from feeds import subscriber
 from feeds.builder import ASK_AGAIN_NS, SILENCE_NS, State
 from feeds.messages import (
     DEFINITIONS,
@@ -45,13 +46,24 @@ from tests.feeds.naive import NaiveVenue, truth
 TURNS_MAX = 2_000
 """A turn waits at most 10 ms, so that a test that cannot pass ends all the same."""
 
+LARGE_BYTES = 1 << 18
+BUFFERED_BYTES_MAX = 80 << 20
+"""More than a system keeps for one connection, at both its ends together."""
+
 
 class Edge:
     """The publisher's two sockets, as the feed process has them, on ports of the system's."""
 
-    def __init__(self, context: zmq.Context, venue: NaiveVenue, secret: bytes | None = None) -> None:
+    def __init__(
+        self,
+        context: zmq.Context,
+        venue: NaiveVenue,
+        secret: bytes | None = None,
+        messages_kept: int = 1_000,
+    ) -> None:
         self.venue = venue
         self.published, self.refreshes = context.socket(zmq.PUB), context.socket(zmq.ROUTER)
+        self.published.setsockopt(zmq.SNDHWM, messages_kept)
         self.asked: list[tuple[bytes, int]] = []
         for socket in (self.published, self.refreshes):
             socket.setsockopt(zmq.LINGER, 0)
@@ -102,8 +114,8 @@ class Edge:
         self.refreshes.close()
 
 
-def document(kind: bytes, instrument: int) -> bytes:
-    return HEADER.pack(kind, instrument, VERSION, 1, 1, 1, 1, 1) + b"\x90"
+def document(kind: bytes, instrument: int, body: bytes = b"\x90") -> bytes:
+    return HEADER.pack(kind, instrument, VERSION, 1, 1, 1, 1, len(body)) + body
 
 
 def day(seed: int, instruments: int, size: int = 4) -> list[np.ndarray]:
@@ -165,6 +177,14 @@ def turns_until(edge: Edge, feed: Subscriber, holds: Callable[[], bool], **how: 
     pytest.fail("it never came about")
 
 
+def hear_beat(feed: Subscriber, number: int) -> None:
+    for _ in range(TURNS_MAX):
+        for message in feed.poll(timeout_ms=10):
+            if isinstance(message, Heartbeat) and message.number == number:
+                return
+    pytest.fail(f"heartbeat {number} never came")
+
+
 def test_messages_that_never_reach_the_reader_are_asked_for(context, edge, seed):
     batches = day(seed, 1)
     with edge.reader(context, [0]) as feed:
@@ -178,6 +198,28 @@ def test_messages_that_never_reach_the_reader_are_asked_for(context, edge, seed)
         now = truth(edge.venue.book, 0)
         assert (feed.books[0].bids, feed.books[0].asks) == (now.bids, now.asks)
         assert feed.books[0].losses >= 2
+
+
+def test_who_does_not_read_loses_and_finds_back_and_who_reads_loses_nothing(context, seed, monkeypatch):
+    kept = 60
+    edge, batches = Edge(context, NaiveVenue(), messages_kept=kept), day(seed, 1)
+    large = document(FIXINGS, -1, bytes(LARGE_BYTES))
+    with edge.reader(context, [0]) as reading:
+        monkeypatch.setattr(subscriber, "UPDATES_KEPT_MAX", kept)
+        with edge.reader(context, [0]) as idle:
+            reading.listen(FIXINGS)
+            idle.listen(FIXINGS)
+            turns_until(edge, reading, lambda: is_live(reading))
+            turns_until(edge, idle, lambda: is_live(idle))
+            for left in reversed(range(BUFFERED_BYTES_MAX // LARGE_BYTES)):  # the idle one reads none of it
+                told = edge.venue.play(batches.pop()) if left < len(batches) else []
+                edge.send([large, *told, edge.venue.heartbeat()])
+                hear_beat(reading, edge.venue.beats)
+            turns_until(edge, idle, lambda: is_level(edge.venue, idle, 0))
+            assert reading.books[0].losses == 0 < idle.books[0].losses
+            assert (idle.books[0].bids, idle.books[0].asks) == (reading.books[0].bids, reading.books[0].asks)
+            assert truth(edge.venue.book, 0).bids == idle.books[0].bids
+    edge.close()
 
 
 def test_a_book_goes_over_to_orders_and_hears_no_levels_any_more(context, edge, seed):
@@ -211,7 +253,7 @@ def test_what_is_listened_to_comes_and_needs_no_book(context, edge):
         for _ in range(TURNS_MAX):
             edge.send([other, FAST_VIEW + view[1:], document(FIXINGS, -1), document(DEFINITIONS, -1)])
             came += feed.poll(timeout_ms=10)
-            if any(isinstance(message, Document) for message in came):
+            if {type(message) for message in came} >= {Picture, Document}:
                 break
         told = [message for message in came if isinstance(message, Picture | Document)]
         assert {(one.kind, one.instrument) for one in told} == {(FAST_VIEW, 0), (FIXINGS, -1)}

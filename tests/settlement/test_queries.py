@@ -214,6 +214,7 @@ def test_what_takes_too_long_is_stopped(store, sql):
     service = QueryService(store, QueryLimits(timeout_ms=100))
     told = refusal(service.answer(sql))
     assert (told.code, told.value) == ("timeout", "100 ms")
+    service.limits = QueryLimits()  # what follows is answered, however busy the machine is
     assert table(service.answer("select 1 as one")).to_pylist() == [{"one": 1}]
 
 
