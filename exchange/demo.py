@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -39,7 +38,7 @@ from exchange.protocol.acts import Admit
 from exchange.server.audit import Verdict, verify
 from exchange.server.folder import Folder, new_key_pair
 from exchange.server.follower import Commit, Follower
-from exchange.server.founding import AUDITOR, OPERATOR, standard_acts, voucher
+from exchange.server.founding import AUDITOR, OPERATOR, standard_acts, this_year, voucher
 from exchange.server.settler import Settler
 from exchange.server.supervisor import Supervisor
 from exchange.terminal import Screen, Viewer, ended_in_good_order, warm_with_progress
@@ -48,7 +47,6 @@ from feeds.messages import PROGRAMMES
 from feeds.subscriber import Subscriber
 from settlement.report import Report, settlement_report
 from settlement.store import Store
-from settlement.terms import VENUE_ZONE
 
 ROUND_ORDERS = 100
 """Most orders between two looks at the clock and the screen."""
@@ -214,10 +212,9 @@ def run_timed(seconds: int, seed: int, data: Path | None, *, quiet: bool) -> Res
     warm_with_progress()
     with ended_in_good_order(), _folder(data) as root:
         folder = Folder(root)
-        year = datetime.fromtimestamp(time.time(), VENUE_ZONE).year
         members = [OPERATOR, AUDITOR, *_providers(), *(firm.member for firm, _ in firms())]
         keys = [new_key_pair(member) for member in members]
-        folder.found(standard_acts(firms(), keys, [voucher(year)]), keys)
+        folder.found(standard_acts(firms(), keys, [voucher(this_year())]), keys)
         supervisor = Supervisor(folder, Settings(), told=lambda line: click.echo(line, err=True))
         try:
             supervisor.start()

@@ -167,8 +167,12 @@ class Store:
         threads: int = 1,
         memory_limit: str = MEMORY_LIMIT,
         checkpoint_threshold: str = CHECKPOINT_THRESHOLD,
+        spill: Path | None = None,
     ) -> Store:
         """Open the store at `path`, made on first use; None keeps it in memory.
+
+        What a query has no memory for goes into the folder `spill`. Without one such a query is refused, so
+        that no reader fills the disk.
 
         Raises StoreDamaged if the file cannot be opened, StoreInUse if somebody else has it open.
         """
@@ -176,6 +180,7 @@ class Store:
             "threads": threads,
             "memory_limit": memory_limit,
             "checkpoint_threshold": checkpoint_threshold,
+            "temp_directory": "" if spill is None else str(spill),
         }
         if path is None:
             return cls(_with_schema(duckdb.connect(":memory:", config=config)))

@@ -104,16 +104,16 @@ def dead_man_put_off(scene: Scene) -> None:
     """Put the switch off: it counts from then on. Disarmed, it does not go off at all."""
     with scene.peer() as peer:
         order, _ = placed(scene, peer)
-        first = arm(peer, 2)
+        first = arm(peer, 4)
         peer.hear_for(1.0)
-        second = arm(peer, 2)
+        second = arm(peer, 4)
         must(second > first, "saying it again put nothing off")
         report = cancelled(peer, order, RejectReason.DEAD_MAN)
         must(report.time >= second, "the orders went when the first time was over")
         order, _ = placed(scene, peer)
-        arm(peer, 1)
+        arm(peer, 3)
         must(arm(peer, 0) == 0, "0 did not disarm it")
-        peer.hear_for(2.0)
+        peer.hear_for(4.0)
         must(is_open(peer, order), "the orders went though the switch was disarmed")
 
 

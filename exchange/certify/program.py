@@ -91,11 +91,13 @@ def run(program: str, venue: ThrowAwayVenue, scene: Scene) -> None:
 def kill_at(witness: Peer, venue: ThrowAwayVenue, process: subprocess.Popen[bytes]) -> None:
     """Kill the venue's trading process when an order is taken; give up if the program ends."""
     wanted = KILLED_AT.encode().ljust(24, b"\0")
-    while process.poll() is None:
-        witness.take(0.1)
-        if any(one.client_id == wanted and one.kind == EventKind.ACCEPTED for one in witness.reports):
-            venue.kill_sequencer()
-            return
+    has_ended = False
+    while not has_ended:
+        has_ended = process.poll() is not None  # what it placed before is heard all the same
+        while witness.take(0.1):
+            if any(one.client_id == wanted and one.kind == EventKind.ACCEPTED for one in witness.reports):
+                venue.kill_sequencer()
+                return
 
 
 def judge(venue: ThrowAwayVenue, scene: Scene) -> None:

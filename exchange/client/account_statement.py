@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from exchange.client.desk import Desk
 from exchange.client.flows import TIMEOUT_SECONDS, Flow
-from exchange.client.queries import ask
+from exchange.client.queries import ask_as_of
 from exchange.client.statements import Statement as Query
 from exchange.client.statements import bound
 
@@ -63,10 +63,12 @@ def statement(
 ) -> Flow[Statement]:
     """Return one's statement from the day `start` through the day `end`: money in hao, credits in lots.
 
-    Without them from the first day, to the last. All of it is of one sequence. Raises as `history.sql` does.
+    Without them from the first day, to the last. All of it is of one sequence, and of none before what this
+    client has heard. Raises as `history.sql` does.
     """
     member = desk.queries.member()
-    table = yield from ask(desk.queries, movements_of(member, start, end), timeout)
+    movements = movements_of(member, start, end)
+    table = yield from ask_as_of(desk.queries, movements, desk.session.sequence, timeout)
     return statement_of(member, start, end, table.rows())
 
 

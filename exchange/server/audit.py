@@ -57,18 +57,21 @@ def verify(folder: Folder, progress: Callable[[int], None] | None = None) -> Ver
     if begins_late(folder.journal):
         return _verify_what_is_left(folder, progress or (lambda _: None))
     with TemporaryDirectory(prefix="bourse-verify-") as aside:
-        rebuilt = Store.open(Path(aside) / "rebuilt.duckdb", threads=THREADS)
+        rebuilt = Store.open(Path(aside) / "rebuilt.duckdb", threads=THREADS, spill=Path(aside) / "rebuilt")
         try:
-            return _verify_all(folder, rebuilt, progress or (lambda _: None))
+            return _verify_all(folder, rebuilt, Path(aside) / "stored", progress or (lambda _: None))
         finally:
             rebuilt.close()
 
 
-def _verify_all(folder: Folder, rebuilt: Store, progress: Callable[[int], None]) -> Verdict:
-    """Audit a folder whose journal is there from its beginning, by an empty store to be filled from it."""
+def _verify_all(folder: Folder, rebuilt: Store, spill: Path, progress: Callable[[int], None]) -> Verdict:
+    """Audit a folder whose journal is there from its beginning, by an empty store to be filled from it.
+
+    What summing up the store that lies there has no memory for goes into the folder `spill`.
+    """
     wrong: list[str] = []
     told: list[str] = []
-    stored = _stored(folder.settlement, told, wrong)
+    stored = _stored(folder.settlement, told, wrong, spill)
     is_running = stored is None and folder.settlement.exists()
     rebuild = Rebuild(
         folder.journal,
@@ -285,13 +288,13 @@ def _verdict(follower: Follower | None, wrong: list[str], told: list[str]) -> Ve
     )
 
 
-def _stored(path: Path, told: list[str], wrong: list[str]) -> Store | None:
+def _stored(path: Path, told: list[str], wrong: list[str], spill: Path | None = None) -> Store | None:
     """Open the store that lies there, or say why it cannot be looked at."""
     if not path.exists():
         told.append("no settlement store lies here; it will be made from the journal")
         return None
     try:
-        return Store.open(path)
+        return Store.open(path, spill=spill)
     except StoreInUse:
         told.append("the settlement store is in use by a running venue, and was not compared")
     except StoreError as error:

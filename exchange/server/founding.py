@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from datetime import datetime
 from importlib.resources import files
 
 from msgspec.structs import replace
@@ -24,7 +26,7 @@ from exchange.protocol.acts import (
 )
 from exchange.server.folder import KeyPair
 from settlement.classes import KINDS
-from settlement.terms import ProgrammeTerms
+from settlement.terms import VENUE_ZONE, ProgrammeTerms
 from settlement.terms_file import read_terms
 
 MILLION_YUAN = 10**6 * HAO_PER_YUAN
@@ -61,6 +63,11 @@ def sample_terms(name: str, year: int) -> ProgrammeTerms:
         valid_from=terms.valid_from.replace(year=year),
         valid_through=terms.valid_through.replace(year=year),
     )
+
+
+def this_year() -> int:
+    """Return the year at the venue: at its midnight, not at that of UTC, another one begins."""
+    return datetime.fromtimestamp(time.time(), VENUE_ZONE).year
 
 
 def voucher(year: int, budget: int = 250 * MILLION_YUAN) -> ProgrammeTerms:

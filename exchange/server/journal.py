@@ -332,7 +332,10 @@ def prepare_spare(
 
 
 def _is_spare(files: Files, folder: Path, size: int) -> bool:
-    return SPARE in files.names(folder) and files.size(folder / SPARE) == size
+    try:
+        return SPARE in files.names(folder) and files.size(folder / SPARE) == size
+    except FileNotFoundError:  # the writer has taken it since the folder was read
+        return False
 
 
 def _fill(files: Files, handle: int, size: int) -> None:

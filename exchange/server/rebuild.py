@@ -134,13 +134,13 @@ def _anew(folder: Folder, progress: Progress) -> Rebuild:
     old: Store | None = None
     if folder.settlement.exists():
         try:
-            old = Store.open(folder.settlement)
+            old = Store.open(folder.settlement, spill=_spill_of(folder.settlement))
         except StoreDamaged as damage:
             told = f"{damage}; set aside as {set_aside(folder.settlement, 'damaged').name}"
     path = _beside(folder.settlement)
     path.unlink(missing_ok=True)  # what a rebuild that was interrupted has left
     path.with_name(path.name + ".wal").unlink(missing_ok=True)
-    store = Store.open(path)
+    store = Store.open(path, spill=_spill_of(path))
     try:
         made = Rebuild(folder.journal, store, old)
         made.run(progress)
@@ -165,6 +165,11 @@ def _swap(path: Path, made: Rebuild) -> None:
 
 def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".anew")
+
+
+def _spill_of(path: Path) -> Path:
+    """Return where DuckDB puts what a comparison has no memory for; it takes the folder away itself."""
+    return path.with_name(path.name + ".spill")
 
 
 def _torn(torn: JournalTorn) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import datetime
-
 from exchange.calendar import Calendar
 from exchange.instruments import standard_catalogue
 from exchange.server.folder import Folder, new_key_pair
@@ -17,8 +14,8 @@ from exchange.server.founding import (
     sample_terms,
     sandbox_firms,
     standard_acts,
+    this_year,
 )
-from settlement.terms import VENUE_ZONE
 
 
 def found_standard(folder: Folder, calendar: Calendar | None = None) -> None:
@@ -30,6 +27,5 @@ def found_standard(folder: Folder, calendar: Calendar | None = None) -> None:
     providers = {instrument.provider for instrument in standard_catalogue()}
     members = [OPERATOR, SECOND_OPERATOR, AUDITOR, *sorted(providers), *(firm.member for firm, _ in firms)]
     keys = [new_key_pair(member) for member in members]
-    year = datetime.fromtimestamp(time.time(), VENUE_ZONE).year
-    acts = standard_acts(firms, keys, [sample_terms(name, year) for name in SAMPLES])
+    acts = standard_acts(firms, keys, [sample_terms(name, this_year()) for name in SAMPLES])
     folder.found((*calendar_acts(calendar), *acts), keys)

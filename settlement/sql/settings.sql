@@ -1,6 +1,4 @@
 -- What no reader may do: touch files, load extensions, read Python's variables, change these settings.
--- Queries that need more memory than there is are refused; they never fill the disk.
-set temp_directory = '';
 set python_enable_replacements = false;
 set autoload_known_extensions = false;
 set autoinstall_known_extensions = false;

@@ -14,7 +14,6 @@ import inspect
 import io
 import re
 import shlex
-import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -24,6 +23,7 @@ from click.testing import CliRunner
 
 from exchange.cli import bourse
 from exchange.client.errors import ExchangeError
+from exchange.server.founding import this_year
 
 ROOT = Path(__file__).resolve().parents[2]
 A_PROPOSAL = "20417"
@@ -52,11 +52,6 @@ def examples(page: Path) -> list[Example]:
         Example(found[1], found[2], found[3], text[: found.start(2)].count("\n") + 1)
         for found in _BLOCK.finditer(text)
     ]
-
-
-def this_year() -> int:
-    """Return the year at the venue, whose programmes are named after it."""
-    return time.gmtime(time.time() + 8 * 3600).tm_year
 
 
 def commands(page: Path) -> Iterator[list[str]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
 
 from exchange.cli import bourse
+from exchange.server.founding import this_year
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 TEXT = README.read_text("utf-8")
@@ -19,8 +19,7 @@ EXAMPLES = dict(re.findall(r"<!-- tested: (\w+) -->\n```python\n(.*?)```", TEXT,
 @pytest.mark.parametrize("name", ["firm", "analyst", "market"])
 def test_an_example_runs_as_written(venue, name, monkeypatch, capsys):
     monkeypatch.setenv("BOURSE_VENUE", str(venue))
-    year = time.gmtime(time.time() + 8 * 3600).tm_year
-    exec(compile(EXAMPLES[name].replace("2026", str(year)), f"README: {name}", "exec"), {})  # noqa: S102  our own README
+    exec(compile(EXAMPLES[name].replace("2026", str(this_year())), f"README: {name}", "exec"), {})  # noqa: S102  our own README
     assert capsys.readouterr().out
 
 

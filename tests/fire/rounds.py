@@ -6,7 +6,6 @@ must hold all of it at the end, and nothing twice: `World.differences` tells.
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import subprocess
@@ -21,7 +20,7 @@ from exchange.config import Settings, SnapshotSettings
 from exchange.protocol.acts import Admit
 from exchange.server.audit import verify
 from exchange.server.folder import Folder, new_key_pair
-from exchange.server.founding import MILLION_YUAN, standard_acts, voucher
+from exchange.server.founding import MILLION_YUAN, standard_acts, this_year, voucher
 from exchange.server.replay import entered_orders
 from exchange.server.supervisor import FEED, SEQUENCER, SETTLEMENT, Supervisor
 from exchange.server.taking import SNAPSHOT
@@ -68,8 +67,7 @@ class World:
         self.folder = Folder((disk or root) / "venue")
         firm = Admit(member="ANN", role="firm", size="small", region="HANGZHOU", open_orders_max=10**6)
         keys = [new_key_pair(name) for name in (*SIDES, "AUDITOR", "OPERATOR")]
-        year = time.gmtime().tm_year
-        acts = standard_acts([(firm, 100_000 * MILLION_YUAN)], keys, [voucher(year)])
+        acts = standard_acts([(firm, 100_000 * MILLION_YUAN)], keys, [voucher(this_year())])
         self.folder.found(acts, keys)
         self.told: list[str] = []
         self.supervisor = Supervisor(self.folder, settings or SETTINGS, self.told.append)
@@ -149,14 +147,14 @@ class World:
     def freeze(self, role):
         """Stop a process until it is missed, or for a while where nobody misses it; then let it go on."""
         process = self.until(lambda: self.process(role))
-        os.kill(process.pid, signal.SIGSTOP)
+        process.send_signal(signal.SIGSTOP)
         try:
             if role == SEQUENCER:
                 self.more("waited", 1)
             else:
                 self.more("order", LINES_A_ROUND)
         finally:
-            os.kill(process.pid, signal.SIGCONT)
+            process.send_signal(signal.SIGCONT)
         self.counts[f"stops of {role}"] += 1
 
     def round(self, chance):

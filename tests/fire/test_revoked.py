@@ -18,7 +18,7 @@ from exchange.protocol.acts import Admit, RevokeKey
 from exchange.protocol.arrays import COMMAND
 from exchange.server.audit import verify
 from exchange.server.folder import Folder, new_key_pair
-from exchange.server.founding import MILLION_YUAN, standard_acts, voucher
+from exchange.server.founding import MILLION_YUAN, standard_acts, this_year, voucher
 from exchange.server.journal import read_frames
 from exchange.server.replay import entered_orders
 from exchange.server.supervisor import Supervisor
@@ -36,8 +36,7 @@ def venue(tmp_path):
     folder = Folder(tmp_path / "venue")
     firm = Admit(member="ANN", role="firm", size="small", region="HANGZHOU", open_orders_max=10**6)
     keys = [new_key_pair(name) for name in ("ANN", "OPERATOR")]
-    year = time.gmtime().tm_year
-    folder.found(standard_acts([(firm, 5 * MILLION_YUAN)], keys, [voucher(year)]), keys)
+    folder.found(standard_acts([(firm, 5 * MILLION_YUAN)], keys, [voucher(this_year())]), keys)
     supervisor = Supervisor(folder, Settings(), print)
     try:
         supervisor.start()
@@ -62,7 +61,7 @@ def ask_on(client, is_flying):
     """Ask for tables, likewise."""
     while True:
         try:
-            client.history.sql("select count(*) as trades from trades").rows()
+            client.history.sql("select count(*) as trades from trades", timeout=PATIENCE_SECONDS).rows()
         except ExchangeError as error:
             return error.code
         is_flying.set()

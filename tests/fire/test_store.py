@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import pytest
 
 from exchange.server.supervisor import SETTLEMENT
@@ -19,6 +20,16 @@ def overwrite(path, at, data):
         file.write(data)
 
 
+def blocks_of_postings(store):
+    """Return the blocks that a start reads for certain: of other tables DuckDB reads some when it must."""
+    with duckdb.connect(str(store), read_only=True) as opened:
+        found = opened.execute(
+            "select distinct block_id from pragma_storage_info('base.postings') where block_id >= 0"
+        ).fetchall()
+    assert found, "they stand in no block of their own"
+    return [block for (block,) in found]
+
+
 def settled(world):
     """Let them trade on, and the store come to the journal's end."""
     world.supervisor.start()
@@ -32,8 +43,7 @@ def test_a_store_damaged_in_its_middle_is_set_aside_and_made_anew(world):
     world.more("order", 5 * LINES_A_ROUND)
     world.supervisor.stop()
     store = world.folder.settlement
-    blocks = store.stat().st_size // BLOCK_BYTES
-    for block in range(1, blocks, max(1, blocks // 4)):
+    for block in blocks_of_postings(store):
         overwrite(store, 12_288 + block * BLOCK_BYTES + BLOCK_BYTES // 2, b"damaged in its middle" * 50)
     settled(world)
     assert any("set aside as settlement.duckdb.damaged-" in line for line in world.told), world.told

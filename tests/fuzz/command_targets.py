@@ -221,9 +221,7 @@ def value_for(parameter: click.Parameter, choices: Choices) -> str:
 def command_line(folder: Path) -> Take:
     """Arguments of `bourse`, on a venue in this process: a fixed exit code, never a traceback."""
     commands = paths_of_commands()
-    for words, command in commands:
-        if words and words[0] in ENDLESS:
-            command.callback = mock.Mock(return_value=None)
+    endless = [command for words, command in commands if words and words[0] in ENDLESS]
     venue, heard = a_venue(), 0
 
     def connect(name: str) -> object:
@@ -238,7 +236,12 @@ def command_line(folder: Path) -> Take:
             if not (folder / name).is_file() or (folder / name).stat().st_size != len(content):
                 put(folder / name, content)
         arguments = arguments_of(data, commands)
-        code, told = called(arguments, folder, connect)
+        with contextlib.ExitStack() as until_called:
+            for command in endless:
+                until_called.enter_context(
+                    mock.patch.object(command, "callback", mock.Mock(return_value=None))
+                )
+            code, told = called(arguments, folder, connect)
         if code not in EXIT_CODES:
             raise StateChanged(f"exit code {code}: bourse {arguments!r}")
         if "Traceback (most" in told:

@@ -206,7 +206,7 @@ def stay(crowd: Crowd, seconds: float, venue: SoakedVenue, tally: Tally, progres
         crowd.heard_at[name] = now
     before = venue.sample().cpu_seconds
     began = time.perf_counter()
-    while (passed := time.perf_counter() - began) < seconds or crowd.unanswered:
+    while (passed := time.perf_counter() - began) < seconds or crowd.unanswered or not crowd.heartbeats:
         if passed < seconds:
             for _ in range(int(passed * ORDERS_A_SECOND) + 1 - crowd.sent):
                 crowd.order(trading[crowd.sent % len(trading)], price)

@@ -193,6 +193,7 @@ def listen(
         quoter.hear()
         if not sum(one.hear(waits) for one in reading):
             time.sleep(0.001)
+    quoter.send(int(seconds * ORDERS_A_SECOND))
     venue.check()
     tally.counts["feed MiB with the readers"] = round(venue.sample().memory[FEED] / MIB, 1)
     finish(venue, quoter, reading, tally)

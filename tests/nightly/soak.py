@@ -72,7 +72,7 @@ class Soak:
             message = f"the disk has {sample.disk_free_bytes:,} bytes left: make room, or soak for less long"
             raise AssertionError(message)
         self._progress(
-            f"{sample.seconds:.0f} s: {sample.sequence:,} commands, {memory_of_all(sample):.0f} MiB, "
+            f"{sample.seconds:.0f} s: {sample.sequence:,} commands, MiB {mib_of(sample)}, "
             f"{sample.open_orders:,} open, behind by {max(sample.lag_commands.values(), default=0):,}, "
             f"{self.waits[-1]}"
         )
@@ -129,6 +129,11 @@ class Soak:
                 tally.failures.append(
                     f"{role} grew from {warm} to {end} MiB in {judged:.0f} s of steady load"
                 )
+
+
+def mib_of(sample: Sample) -> dict[str, int]:
+    """Return what each process has in memory, in MiB."""
+    return {role: round(size / MIB) for role, size in sample.memory.items()}
 
 
 def peak_mib(samples: list[Sample], role: str) -> float:

@@ -17,7 +17,7 @@ from exchange.profiles import Profile, load_profile
 from exchange.protocol.acts import Admit
 from exchange.protocol.messages import ANSWERS, Logon, Welcome, encode
 from exchange.server.folder import Folder, new_key_pair
-from exchange.server.founding import MILLION_YUAN, standard_acts, voucher
+from exchange.server.founding import MILLION_YUAN, standard_acts, this_year, voucher
 from exchange.server.health import VenueState
 from exchange.server.process import FOLLOWERS, SEQUENCER, FollowerStats, SequencerStats
 from exchange.server.supervisor import Supervisor, VenueFailed, raise_handles
@@ -149,7 +149,7 @@ def soaked_venue(
             for name in firms
         ]
         keys = [new_key_pair(name) for name in (*firms, *providers)]
-        folder.found(standard_acts(admitted, keys, [voucher(time.gmtime().tm_year)]), keys)
+        folder.found(standard_acts(admitted, keys, [voucher(this_year())]), keys)
         venue = SoakedVenue(folder, settings)
         try:
             venue.start()

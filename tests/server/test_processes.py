@@ -16,7 +16,7 @@ from exchange.profiles import load_profile
 from exchange.protocol.acts import Admit
 from exchange.server.audit import verify
 from exchange.server.folder import Folder, new_key_pair
-from exchange.server.founding import MILLION_YUAN, standard_acts, voucher
+from exchange.server.founding import MILLION_YUAN, standard_acts, this_year, voucher
 from exchange.server.replay import entered_orders
 from exchange.server.supervisor import FEED, SEQUENCER, SETTLEMENT, Supervisor, VenueFailed
 from exchange.server.warm import warm_up
@@ -35,11 +35,10 @@ def kernels():
 @pytest.fixture
 def venue(tmp_path):
     """Yield a running venue with one small firm; end its processes whatever happens."""
-    year = time.gmtime().tm_year
     folder = Folder(tmp_path / "venue")
     firm = Admit(member="ANN", role="firm", size="small", region="HANGZHOU", open_orders_max=10**6)
     keys = [new_key_pair(name) for name in ("ANN", "ALIBABA", "AUDITOR", "OPERATOR")]
-    folder.found(standard_acts([(firm, 5 * MILLION_YUAN)], keys, [voucher(year)]), keys)
+    folder.found(standard_acts([(firm, 5 * MILLION_YUAN)], keys, [voucher(this_year())]), keys)
     told: list[str] = []
     supervisor = Supervisor(folder, Settings(), told.append)
     try:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from exchange.fixing import blank_fixing
 from matching.layout import EVENT
-from settlement.history import HistoryThread, HistoryWriter, differences
+from settlement.history import HistoryThread, HistoryWriter, Partition, differences
 from settlement.layout import EFFECT
 from settlement.rows import BustRow, Happened
 from settlement.store import Store
@@ -334,11 +334,20 @@ def test_slices_make_the_same_file(venue, monkeypatch):
 
 def test_a_writer_that_is_stopped_leaves_the_rest_and_no_mark(venue):
     store, _, folder = venue
-    turns = iter([False, False, True])
-    assert HistoryWriter(store, folder, lambda: next(turns)).run() == 2
+    assert HistoryWriter(store, folder, lambda: len(files(folder)) == 2).run() == 2
     assert len(files(folder)) == 2
     assert not (folder / "mark.json").exists()
     assert HistoryWriter(store, folder).run() == 11
+
+
+def test_a_writer_that_is_stopped_amid_a_file_leaves_what_was_there(venue, monkeypatch):
+    store, _, folder = venue
+    monkeypatch.setattr("settlement.history.SLICE_ROWS", 1)
+    trades = next(table for table in TABLES if table.view == "trades")
+    turns = iter([False, True])
+    assert not HistoryWriter(store, folder, lambda: next(turns)).write(Partition(trades, date(2026, 11, 5)))
+    assert next(turns, None) is None
+    assert not [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_a_thread_writes_the_last_files_as_it_is_closed(venue):

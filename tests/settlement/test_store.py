@@ -8,6 +8,7 @@ import sys
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import duckdb
 import msgspec
 import numpy as np
 import pytest
@@ -48,6 +49,20 @@ NOTHING = (np.zeros(0, EVENT), np.zeros(0, EFFECT))
 def records(store: Store, query: str) -> list[dict[str, object]]:
     """Return the rows of a query, each with its columns' names."""
     return store.cursor().sql(query).to_arrow_table().to_pylist()
+
+
+def test_what_a_query_has_no_memory_for_goes_to_a_folder_where_one_is_named(tmp_path):
+    spill = tmp_path / "spill"
+    large = "select count(*) from (select i, max(-i) from range(3000000) as t(i) group by i)"
+    store = Store.open(tmp_path / "refusing.duckdb", memory_limit="60MB")
+    with pytest.raises(duckdb.OutOfMemoryException):
+        store.cursor().execute(large)
+    store.close()
+    store = Store.open(tmp_path / "spilling.duckdb", memory_limit="60MB", spill=spill)
+    assert store.cursor().execute(large).fetchall() == [(3_000_000,)]
+    assert any(spill.iterdir())
+    store.close()
+    assert not spill.exists()
 
 
 # --- one trade -------------------------------------------------------------------------------
