@@ -138,7 +138,14 @@ def test_a_client_that_never_heard_of_since_is_found(venue, monkeypatch):
     assert why.startswith("reports follow from")
 
 
-def test_a_session_whose_guard_is_not_taken_is_found(venue, monkeypatch, hasty):
+def test_a_session_whose_guard_is_not_taken_is_found(venue, monkeypatch):
+    cut = Peer.cut
+
+    def cut_and_hurry(self):
+        cut(self)
+        monkeypatch.setattr(peer, "PATIENCE_SECONDS", 1.5)  # nothing comes from here on
+
+    monkeypatch.setattr(Peer, "cut", cut_and_hurry)
     log_on = Peer.log_on
     monkeypatch.setattr(Peer, "log_on", lambda self, since=None, **_: log_on(self, since))
     played, why = outcome("cancel-on-disconnect", venue)

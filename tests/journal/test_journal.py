@@ -251,6 +251,18 @@ def test_a_spare_becomes_the_next_segment(tmp_path):
     assert read(folder=tmp_path) == todo
 
 
+def test_a_spare_that_is_taken_while_it_is_looked_at_is_made_again():
+    class Taken(ModelDisk):
+        def size(self, path):
+            self.rename(path, FOLDER / "000002.journal")
+            raise FileNotFoundError(path)
+
+    disk = Taken()
+    prepare_spare(FOLDER, SEGMENT_BYTES, disk)
+    assert prepare_spare(FOLDER, SEGMENT_BYTES, disk)
+    assert {"spare", "000002.journal"} <= set(disk.names(FOLDER))
+
+
 def test_a_spare_spares_the_append_its_zeros():
     disk = ModelDisk()
     todo = batches([10, 10])

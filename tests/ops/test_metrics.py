@@ -157,7 +157,8 @@ def asked(connection):
     return connection.getresponse().status
 
 
-def test_readers_that_never_finish_asking_do_not_keep_others_out_for_good(served):
+def test_readers_that_never_finish_asking_do_not_keep_others_out_for_good(served, monkeypatch):
+    monkeypatch.setattr("exchange.server.metrics._Handler.timeout", 120)
     server, _ = served
     host, port = server.endpoint.removeprefix("http://").split(":")
     idle = [socket.create_connection((host, int(port))) for _ in range(REQUESTS_MAX + 4)]

@@ -72,7 +72,8 @@ def folder(tmp_path):
 def venue(folder, parts, monkeypatch):
     """Yield a supervisor of players, not yet started, and what it has told."""
     settings = Settings(
-        listen=Endpoints(metrics="http://127.0.0.1:0"), health=HealthSettings(disk_free_bytes=0)
+        listen=Endpoints(metrics="http://127.0.0.1:0"),
+        health=HealthSettings(lag_seconds=3_600, disk_free_bytes=0),  # players speak once
     )
 
     def spawn(place, role, _settings):
@@ -269,7 +270,7 @@ def test_all_can_be_ended_at_once(venue):
 def test_a_disk_that_gets_full_is_told_once_and_makes_the_venue_unready(venue, folder, monkeypatch):
     supervisor, told = venue
     supervisor.settings = msgspec.structs.replace(
-        supervisor.settings, health=HealthSettings(disk_free_bytes=1_000)
+        supervisor.settings, health=HealthSettings(lag_seconds=3_600, disk_free_bytes=1_000)
     )
     room = [5_000, 10_000]
     monkeypatch.setattr(health, "disk_room", lambda _: tuple(room))
