@@ -19,6 +19,7 @@ import zmq
 from exchange.config import Settings, ThrottleSettings
 from exchange.instruments import standard_catalogue
 from exchange.server.audit import verify
+from exchange.server.process import FEED, SEQUENCER, SETTLEMENT
 from tests.nightly import campaign
 from tests.nightly.campaign import Progress, Tally
 from tests.nightly.order_load import OrderLoad
@@ -37,8 +38,13 @@ WARM_UP_SECONDS = 300.0
 """Or half of the load, if that is shorter."""
 
 GROWTH_MAX = 0.05
-JUDGED_SECONDS_MIN = 120.0
-"""Growth is judged if the load goes on for so long behind the warm-up; below, it is told."""
+JUDGED_SECONDS_MIN = {SEQUENCER: 120.0, FEED: 120.0, SETTLEMENT: 1_800.0}
+"""Growth is judged if the load goes on for so long behind the warm-up; below, it is told.
+
+The settlement's DuckDB keeps what it has read, up to its limit of 1 GB, which takes long to fill: at most
+764 MiB from the 300th to the 475th second and 828 until the 650th; 1,654 in the first half hour, 1,459 in the
+second.
+"""
 
 LAG_SECONDS_MAX = 10.0
 """A follower that is further behind than this calls its venue not ready."""
@@ -125,7 +131,7 @@ class Soak:
             counts[f"{role} MiB at most, first half behind it"] = warm
             counts[f"{role} MiB at most, second half"] = end
             counts[f"{role} growth, percent"] = round(100 * grown, 2)
-            if judged >= JUDGED_SECONDS_MIN and grown > GROWTH_MAX:
+            if judged >= JUDGED_SECONDS_MIN[role] and grown > GROWTH_MAX:
                 tally.failures.append(
                     f"{role} grew from {warm} to {end} MiB in {judged:.0f} s of steady load"
                 )

@@ -57,7 +57,7 @@ def bids_as_of(venue, sequence):
         told = facts(venue, "book", "QWEN3-MAX")
         if told["sequence"] >= sequence:
             return told["bids"]
-    pytest.fail(f"the feed stands at {told['sequence']}")
+    pytest.fail(f"the feed has not come to {sequence}")
 
 
 def test_a_firms_day(venue):

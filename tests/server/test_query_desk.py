@@ -11,6 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from exchange.client.errors import RequestRefused, Timeout
+from exchange.client.statements import Statement
 from settlement.queries import QueryLimits
 from settlement.store import Store
 from tests.server.query_house import QueryHouse
@@ -155,7 +156,7 @@ def test_a_short_query_is_not_behind_long_ones(store):
     with house.client() as heavy, house.client() as other, house.client() as light:
         for history in (heavy, other):
             for _ in range(3):
-                history._desk.session.ask((ENDLESS, ()))
+                history._desk.session.ask(Statement(ENDLESS, ()))
             with pytest.raises(Timeout):
                 history.sql("select 1", timeout=0.2)
         assert light.sql("select 7 as seven", timeout=PATIENCE).rows() == [{"seven": 7}]
