@@ -408,6 +408,14 @@ def test_a_reader_of_fills_is_told_of_a_break_where_there_is_no_history(venue, s
         assert list(ex.fills(since=caught.value.through + 1, timeout=SHORT)) == []
 
 
+def test_a_statement_is_never_of_before_what_its_client_has_heard(ex, qwen, venue):
+    order = ex.place(qwen.buy(5, limit="1"))
+    venue.lag, venue.queries[:] = 2, []
+    assert order.sequence <= venue.rules.sequence
+    assert ex.statement().accounts == ()
+    assert (venue.lag, len(venue.queries)) == (0, 3)
+
+
 # --- questions and acts ------------------------------------------------------------------------
 
 
