@@ -120,7 +120,7 @@ def _asking(profile: str, folder: Path | None) -> Iterator[tuple[Any, Rates]]:
             yield ask, lambda _: {}
         return
     with connected(profile) as exchange:
-        await_settlement(exchange)
+        _await_settlement(exchange)
 
         def ask_venue(sql: str, parameters: Sequence[int | str]) -> list[dict[str, Any]]:
             return exchange.history.sql(sql, parameters).rows()
@@ -132,7 +132,7 @@ def _asking(profile: str, folder: Path | None) -> Iterator[tuple[Any, Rates]]:
         yield ask_venue, rates
 
 
-def await_settlement(exchange: Client) -> None:
+def _await_settlement(exchange: Client) -> None:
     """Wait until the store has come to where the venue stands now: it follows within a moment."""
     through, until = exchange.status().sequence, time.monotonic() + SETTLED_SECONDS_MAX
     while (stands := exchange.history.sql("select 1").sequence) < through:

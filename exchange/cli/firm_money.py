@@ -21,8 +21,7 @@ from exchange.cli.base import (
     with_reference,
     with_why,
 )
-from exchange.cli.explaining import await_settlement
-from exchange.cli.statement import print_statement, statement, statement_facts
+from exchange.cli.statement import print_statement, statement_facts
 from exchange.client.answers import Account
 from exchange.client.money import hao_of
 from exchange.client.subsidy import Preview
@@ -51,8 +50,7 @@ def account(
         raise click.UsageError("--from and --through go with --statement")
     with connected(profile) as exchange:
         if is_statement:
-            await_settlement(exchange)
-            made = statement(exchange, first and first.date(), last and last.date())
+            made = exchange.statement(first and first.date(), last and last.date())
             if as_json:
                 print_json(statement_facts(made))
             else:

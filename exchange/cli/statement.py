@@ -1,29 +1,13 @@
-"""A member's statement: what it had of each asset, every movement, and what it has at the end.
-
-`statement(client, start, end)` asks the venue; `print_statement` and `statement_facts` show it.
-"""
+"""A member's statement shown: what it had of each asset, every movement, and what it has at the end."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
 
 from exchange.cli.base import grouped, print_table
-from exchange.client.account_statement import AccountStatement, Statement, movements_of, statement_of
-
-if TYPE_CHECKING:
-    from exchange.client.sync import SyncExchange
+from exchange.client.account_statement import AccountStatement, Statement
 
 _MONEY = "money"
-
-
-def statement(client: SyncExchange, start: date | None = None, end: date | None = None) -> Statement:
-    """Return the statement of the client's own accounts from the day `start` through the day `end`.
-
-    All of it is of one sequence. Raises as `client.history.sql` does.
-    """
-    rows = client.history.sql(*movements_of(client.member, start, end)).rows()
-    return statement_of(client.member, start, end, rows)
 
 
 def statement_facts(made: Statement) -> dict[str, object]:

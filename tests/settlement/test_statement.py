@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from exchange.cli.statement import print_statement, statement, statement_facts
+from exchange.cli.statement import print_statement, statement_facts
+from exchange.client.account_statement import Statement, movements_of, statement_of
 from exchange.client.statements import bound
 from exchange.client.tables import Table
 from exchange.protocol.query_messages import QueryResult
@@ -39,6 +40,13 @@ def a_client(store: Store, member: str, viewer: str | None = None) -> Any:
         return Table(told)
 
     return SimpleNamespace(member=member, history=SimpleNamespace(sql=sql))
+
+
+def statement(client: Any, *days: date | None) -> Statement:
+    """Return the statement of a client's accounts: as clients make it, but of what stands in the store."""
+    start, end = (*days, None, None)[:2]
+    rows = client.history.sql(*movements_of(client.member, start, end)).rows()
+    return statement_of(client.member, start, end, rows)
 
 
 COST = 4_400_000 + 2200 - 1_320_000 + 640_000 + 320
