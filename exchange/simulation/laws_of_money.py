@@ -60,6 +60,9 @@ class Money:
         self._left: Counter[str] = Counter()
         self._spent: Counter[int] = Counter()
         self._deals: dict[int, Deal] = {}
+        self._buys: dict[int, int] = {}
+        """The buy of each trade that a programme has to do with."""
+
         self._terms: dict[tuple[int, int], ProgrammeTerms] = {}
         self._used: dict[tuple[int, int], tuple[int, int]] = {}
         self._groups: list[int] = []
@@ -71,6 +74,9 @@ class Money:
         self._post(outcome.happened.postings)
         for leg in outcome.happened.legs:
             self._note_leg(leg)
+        for bust in outcome.happened.busts:  # what was earned and not paid yet goes without a leg
+            if bust.trade in self._buys:
+                self._deals[self._buys[bust.trade]].is_exact = False
         events, effects = outcome.events, outcome.effects
         kinds = events["kind"]
         is_dealt = _DEALT[kinds] & (effects["programme"] != NO_SLOT)
@@ -148,6 +154,7 @@ class Money:
         self._spent[programme] += subsidy
         self._left[engine.registry.programmes[programme].code] -= subsidy
         order, earned = int(event[buy + "order"]), int(effect[buy + "paid"])
+        self._buys[int(effect["trade"])] = order
         self._earn(order, int(event["price"]), lots, earned, subsidy)
 
     # --- what programmes pay -------------------------------------------------------------------
