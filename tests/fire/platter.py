@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -30,6 +31,10 @@ SEGMENT_BYTES = 256 << 10
 """So small that segments are changed under load."""
 
 NAMES = "names.json"
+FAILING = "failing"
+"""A file that says: the power goes amid the next sync of a batch, which is written and not on the platter."""
+
+DEATH_SECONDS_MAX = 60.0
 
 
 class Platter(Files):
@@ -74,6 +79,8 @@ class Platter(Files):
         writes = self._unsynced.pop(number, [])
         if self.lies and self._is_in_use(number):
             return
+        if (self._platter / FAILING).exists() and self._is_in_use(number):
+            os.kill(os.getpid(), signal.SIGKILL)
         place = os.open(self._place(number), os.O_WRONLY | os.O_CREAT, 0o600)
         for offset, data in writes:
             os.pwrite(place, data, offset)
@@ -152,15 +159,23 @@ def power(platter: Path, disk: type[Platter] = Platter):
         yield
 
 
-def lose_power(world, platter: Path, chance, *, is_torn: bool) -> int:
-    """Cut the power of a world under load, and start it again from what is on the platter."""
+def lose_power(world, platter: Path, chance, *, is_torn: bool, amid_sync: bool = False) -> int:
+    """Cut the power of a world under load, and start it again from what is on the platter.
+
+    At any moment, which is hardly ever between a write and its sync; or at just that moment. Return how many
+    bytes were written and are gone.
+    """
+    if amid_sync:
+        (platter / FAILING).touch()
+        world.supervisor.processes[SEQUENCER].wait(DEATH_SECONDS_MAX)
+        world.counts["power cuts amid a sync"] += 1
     world.supervisor.kill()
     world.supervisor.stop()
-    lost = cut_power(world.folder.journal, platter, chance, is_torn=is_torn)
+    gone = cut_power(world.folder.journal, platter, chance, is_torn=is_torn)
     world.counts["power cuts"] += 1
-    world.counts["bytes unsynced and lost"] += lost
+    world.counts["unsynced bytes gone with the power"] += gone
     assert world.supervisor.start()
-    return lost
+    return gone
 
 
 def main() -> None:

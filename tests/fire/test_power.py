@@ -14,16 +14,20 @@ pytestmark = pytest.mark.slow
 
 
 def test_four_power_cuts_lose_nothing_that_was_answered(world, tmp_path, seed, scale):
+    """Whole and torn ones, at any moment and amid a sync; what was written and not synced is gone."""
     chance = Random(seed)
     platter = tmp_path / "platter"
+    gone = []
     with power(platter):
         world.start()
         for number in range(4 * scale):
             world.more("order", chance.randint(1, 2 * LINES_A_ROUND))
-            lose_power(world, platter, chance, is_torn=bool(number % 2))
+            torn, amid_sync = bool(number & 1), bool(number & 2)
+            gone.append(lose_power(world, platter, chance, is_torn=torn, amid_sync=amid_sync))
         world.more("order", LINES_A_ROUND)
         world.finish()
     assert world.differences() == []
+    assert all(gone[2::4])
     assert world.counts["orders answered"] > 4 * LINES_A_ROUND
 
 

@@ -20,7 +20,15 @@ from tests.nightly.campaign import Progress, Tally
 
 ROUNDS_A_LIFE = 50
 CUTS_A_LIFE = 12
-COUNTED = ("power cuts", "orders answered", "orders lost", "ids doubled", "fills heard", "restarts")
+COUNTED = (
+    "power cuts",
+    "unsynced bytes gone with the power",
+    "orders answered",
+    "orders lost",
+    "ids doubled",
+    "fills heard",
+    "restarts",
+)
 
 
 def run(seconds: float, seed: int, progress: Progress) -> Tally:
@@ -48,7 +56,8 @@ def live(tally: Tally, root: Path, seed: int, end: float, *, power_fails: bool, 
                 world.start(seed)
                 for number in range(CUTS_A_LIFE):
                     world.more("order", chance.randint(1, 2 * LINES_A_ROUND))
-                    lose_power(world, platter, chance, is_torn=bool(number % 2))
+                    torn, amid_sync = bool(number & 1), bool(number & 2)
+                    lose_power(world, platter, chance, is_torn=torn, amid_sync=amid_sync)
                     if time.monotonic() >= end:
                         break
                 world.more("order", LINES_A_ROUND)

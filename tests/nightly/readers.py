@@ -146,7 +146,7 @@ def opened(
     waits: list[float] = []
     while not all(one.heartbeat for one in reading):
         if not sum(one.hear(waits) for one in reading):
-            time.sleep(0.001)
+            reading[0].socket.poll(1)
         if time.monotonic() - began > PATIENCE_SECONDS:
             deaf = sum(one.heartbeat is None for one in reading)
             tally.failures.append(f"{deaf:,} of {len(reading):,} readers of the feed heard nothing")
@@ -192,7 +192,7 @@ def listen(
         quoter.send(int(passed * ORDERS_A_SECOND))
         quoter.hear()
         if not sum(one.hear(waits) for one in reading):
-            time.sleep(0.001)
+            quoter.socket.poll(1)
     quoter.send(int(seconds * ORDERS_A_SECOND))
     venue.check()
     tally.counts["feed MiB with the readers"] = round(venue.sample().memory[FEED] / MIB, 1)
@@ -209,13 +209,13 @@ def finish(venue: SoakedVenue, quoter: Quoter, reading: list[Reader], tally: Tal
     """Let all cancels be done and every reader hear a heartbeat that is told behind all of it."""
     began = time.monotonic()
     while quoter.accepted < quoter.sent and time.monotonic() - began < PATIENCE_SECONDS:
+        quoter.socket.poll(1)
         quoter.hear()
-        time.sleep(0.001)
     _, heads = venue.await_followers()
     head = max(heads.values())
     while waiting := [one for one in reading if one.heartbeat is None or one.heartbeat.sequence < head]:
         if not sum(one.hear([]) for one in waiting):
-            time.sleep(0.001)
+            waiting[0].socket.poll(1)
         if time.monotonic() - began > PATIENCE_SECONDS:
             tally.failures.append(f"{len(waiting):,} readers heard nothing of the feed's end")
             return
