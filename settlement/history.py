@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -33,7 +33,7 @@ MARK = "mark.json"
 
 ROW_GROUP_ROWS = 122_880
 SLICE_ROWS = 4 * ROW_GROUP_ROWS
-"""Rows that are sorted and written at a time: a tenth of a second's work, 100 MB at most."""
+"""Rows that are sorted and written at a time: 0.3 s in the store, as much to write, 100 MB at most."""
 
 PASS_SECONDS = 60.0
 """The running day is written at most so often."""
@@ -81,6 +81,7 @@ class HistoryWriter:
         self._store = store
         self._folder = folder
         self._is_stopped = is_stopped
+        self._asking = threading.Lock()
         self._since = -1  # all that the store holds up to here is written
         with closing(store.cursor()) as cursor:
             self._made, self._columns = _about(cursor)
@@ -101,10 +102,14 @@ class HistoryWriter:
             self._since = sequence
         return len(partitions)
 
+    def standing_still(self) -> AbstractContextManager[object]:
+        """Wait until no question of its own takes the store's memory, and have it ask none meanwhile."""
+        return self._asking
+
     def behind(self) -> tuple[list[Partition], int]:
         """Return what is missing or behind, oldest day first, and the sequence as of which that is true."""
         found = []
-        with _reading(self._store) as (cursor, sequence):
+        with self._asking, _reading(self._store) as (cursor, sequence):
             changes = {table.changes: _changes(cursor, table, self._since) for table in _BY_CHANGES}
             for table in TABLES:
                 for day, changed in changes[table.changes].items():
@@ -142,14 +147,18 @@ class HistoryWriter:
         self, cursor: duckdb.DuckDBPyConnection, partition: Partition, schema: pa.Schema, file: IO[bytes]
     ) -> bool:
         """Write the rows of a day, sorted, slice by slice; return False if it was stopped before the last."""
+
+        def ask(query: str) -> pa.Table:
+            with self._asking:
+                return cursor.sql(query).to_arrow_table()
+
         table, query = partition.table, _rows_query(*partition)
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-            for slice_ in _slices(cursor, table, query):
+            for slice_ in _slices(ask, table, query):
                 if self._is_stopped():
                     return False
-                rows = f"select * from ({query}) where {slice_} order by {table.order}"  # noqa: S608
-                arrow = cursor.sql(rows).to_arrow_table().cast(schema)
-                writer.write_table(arrow, row_group_size=ROW_GROUP_ROWS)
+                rows = ask(f"select * from ({query}) where {slice_} order by {table.order}")  # noqa: S608
+                writer.write_table(rows.cast(schema), row_group_size=ROW_GROUP_ROWS)
         return True
 
     def _schema(self, cursor: duckdb.DuckDBPyConnection, partition: Partition, sequence: int) -> pa.Schema:
@@ -176,6 +185,10 @@ class HistoryThread:
         self._writer = HistoryWriter(store, folder, self._last.is_set)
         self._thread = threading.Thread(target=self._work, name="history", daemon=True)
         self._thread.start()
+
+    def standing_still(self) -> AbstractContextManager[object]:
+        """Keep it from taking the store's memory, which a commit needs."""
+        return self._writer.standing_still()
 
     def close(self, seconds_max: float) -> None:
         """Write what is left, as much of it as the time allows: the next start writes the rest."""
@@ -257,33 +270,42 @@ def _file_differences(
 ) -> Iterator[str]:
     """Yield how the rows of one file differ from the store's."""
     try:
-        there = pq.read_table(path, partitioning=None)
+        with pq.ParquetFile(path) as there:
+            yield from _content_differences(cursor, table, day, there)
     except (OSError, pa.ArrowException) as error:
         yield f"it cannot be read: {error}"
-        return
+
+
+def _content_differences(
+    cursor: duckdb.DuckDBPyConnection, table: Table, day: date, there: pq.ParquetFile
+) -> Iterator[str]:
+    """Yield how the rows of an open file differ from the store's; a group of its rows is read at a time."""
     wanted = cursor.execute(f"from ({_rows_query(table, day)}) limit 0").description or ()
-    further = set(there.column_names) - {name for name, *_ in wanted}
+    further = set(there.schema_arrow.names) - {name for name, *_ in wanted}
     if further:
         yield f"it has columns that do not belong here: {', '.join(sorted(further))}"
         return
-    cursor.register("there", there)
-    sums = (_sum(cursor, table, rows) for rows in (f"from ({_rows_query(table, day)})", "from there"))
-    try:
-        ours, theirs = sums
-    except duckdb.BinderException:
-        yield "its columns are not those of this version"
-        return
-    finally:
-        cursor.unregister("there")
+    ours, theirs = _sum(cursor, table, f"from ({_rows_query(table, day)})"), (0, 0)
+    for number in range(there.num_row_groups):
+        cursor.register("there", there.read_row_group(number))
+        try:
+            count, total = _sum(cursor, table, "from there")
+        except duckdb.BinderException:
+            yield "its columns are not those of this version"
+            return
+        finally:
+            cursor.unregister("there")
+        theirs = theirs[0] + count, theirs[1] + total
     if ours != theirs:
         yield f"{theirs[0]} rows, {ours[0]} in the store; their contents differ"
 
 
-def _sum(cursor: duckdb.DuckDBPyConnection, table: Table, rows: str) -> tuple[object, ...]:
+def _sum(cursor: duckdb.DuckDBPyConnection, table: Table, rows: str) -> tuple[int, int]:
     """Return the count of rows and the sum of their hashes, each of a whole row, in any order of rows."""
     columns = ", ".join(table.columns)
-    (row,) = cursor.execute(f"select count(*), sum(hash({columns})::hugeint) {rows}").fetchall()
-    return tuple(row)
+    query = f"select count(*), coalesce(sum(hash({columns})::hugeint), 0) {rows}"
+    ((count, total),) = cursor.execute(query).fetchall()
+    return int(count), int(total)
 
 
 # --- what the store holds ------------------------------------------------------------------------
@@ -332,17 +354,37 @@ def _rows_query(table: Table, day: date) -> str:
     return f"select {', '.join(table.columns)} from {table.view} where {when}"  # noqa: S608
 
 
-def _slices(cursor: duckdb.DuckDBPyConnection, table: Table, query: str) -> Iterator[str]:
-    """Yield conditions that cut the rows into slices of about `SLICE_ROWS`, in the order of the file."""
-    counts = f"select {table.key}, count(*) from ({query}) group by 1 order by 1"  # noqa: S608
+def _slices(ask: Callable[[str], pa.Table], table: Table, query: str) -> Iterator[str]:
+    """Yield conditions that cut the rows into slices of about `SLICE_ROWS`, in the order of the file.
+
+    A key that has more, as money has among the assets of a day's postings, is cut into runs of seconds.
+    """
+    of_keys = f"select {table.key}, count(*) from ({query}) group by 1 order by 1"  # noqa: S608
+    for first_key, last_key, rows in _runs(ask(of_keys)):
+        keys = f"{table.key} between {_quoted(first_key)} and {_quoted(last_key)}"
+        if rows <= SLICE_ROWS:
+            yield keys
+            continue
+        second = f"date_trunc('second', {table.moment})"
+        of_seconds = f"select {second}, count(*) from ({query}) where {keys} group by 1 order by 1"  # noqa: S608
+        for first, last, _ in _runs(ask(of_seconds)):
+            until = f"timestamp '{last}' + interval 1 second"
+            yield f"{keys} and {table.moment} >= timestamp '{first}' and {table.moment} < {until}"
+
+
+def _runs(counts: pa.Table) -> Iterator[tuple[object, object, int]]:
+    """Yield the first and the last of values that have `SLICE_ROWS` rows together, and how many they have.
+
+    A run has more than `SLICE_ROWS` only if it is of one value.
+    """
     first, last, held = None, None, 0
-    for key, count in cursor.execute(counts).fetchall():
+    for value, count in zip(*(column.to_pylist() for column in counts.columns), strict=True):
         if held and held + count > SLICE_ROWS:
-            yield f"{table.key} between {_quoted(first)} and {_quoted(last)}"
+            yield first, last, held
             held = 0
-        first, last, held = key if not held else first, key, held + count
+        first, last, held = value if not held else first, value, held + count
     if held:
-        yield f"{table.key} between {_quoted(first)} and {_quoted(last)}"
+        yield first, last, held
 
 
 def _quoted(text: object) -> str:

@@ -62,7 +62,7 @@ def run(folder: Folder, settings: Settings, stop: Stop) -> None:
     try:
         _work(settler, desk, rehearsals, history, router, commits, stop)
         settler.settle(last_commit(folder.journal, follower))
-        settler.flush()
+        _flush(settler, desk, history)
     except duckdb.Error as error:
         is_damaged = is_damage(error)
         raise
@@ -136,7 +136,7 @@ def _work(
             listening.is_due(time.monotonic())
         settler.settle(commit, seconds_max=FLUSH_SECONDS)
         if settler.is_ahead and time.monotonic() >= settler.flush_due:
-            _flush(settler, desk)
+            _flush(settler, desk, history)
         while router.poll(0):
             _take_query(router, desk, rehearsals, settler)
         _hand_back(router, desk, rehearsals)
@@ -157,12 +157,12 @@ def _hand_back(router: zmq.Socket[bytes], desk: QueryDesk, rehearsals: Rehearsal
             router.send_multipart(worker.done(), zmq.NOBLOCK, copy=False)
 
 
-def _flush(settler: Settler, desk: QueryDesk) -> None:
-    """Commit what is due. Where queries have left no memory for it they are stopped: it comes first."""
+def _flush(settler: Settler, desk: QueryDesk, history: HistoryThread) -> None:
+    """Commit what is due. Where others have left no memory for it they are stopped: it comes first."""
     try:
         settler.flush()
     except duckdb.OutOfMemoryException:
-        with desk.standing_still():
+        with desk.standing_still(), history.standing_still():
             settler.flush()
 
 

@@ -329,7 +329,31 @@ def test_slices_make_the_same_file(venue, monkeypatch):
     HistoryWriter(store, folder).run()
     assert {path: pq.read_table(path, partitioning=None) for path in whole} == whole
     path = folder / "public/trades/day=2026-11-05/data.parquet"
-    assert pq.read_metadata(path).num_row_groups == 2
+    seconds = {(row["instrument"], row["time"].replace(microsecond=0)) for row in whole[path].to_pylist()}
+    assert pq.read_metadata(path).num_row_groups == len(seconds) > 2
+
+
+def test_a_day_of_one_asset_larger_than_the_memory_is_written(tmp_path, monkeypatch):
+    """Sorted as one slice these lines of money take more than the limit, and none of them is written."""
+    monkeypatch.setattr("settlement.history.SLICE_ROWS", 20_000)
+    folder = tmp_path / "history"
+    with contextlib.closing(Store.open(tmp_path / "settlement.duckdb", memory_limit="64MB")) as store:
+        store.cursor().execute(
+            """
+            insert into base.postings (entry, sequence, time, member, account, asset, amount, trade)
+            select i // 2, i // 2, timestamp '2026-11-05 02:00:00' + interval (i // 9) milliseconds,
+                0, 0, 0, i % 1000, i // 2
+            from range(400_000) as r(i)
+            """
+        )
+        store.cursor().execute("update base.watermark set sequence = 200_000")
+        HistoryWriter(store, folder).run()
+        assert differences(store, folder) == []
+    times = pq.read_table(folder / "full/postings/day=2026-11-05", columns=["time"], partitioning=None)[
+        "time"
+    ]
+    assert len(times) == 400_000
+    assert times.to_pylist() == sorted(times.to_pylist())
 
 
 def test_a_writer_that_is_stopped_leaves_the_rest_and_no_mark(venue):
