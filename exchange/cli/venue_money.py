@@ -224,15 +224,15 @@ def related(member: str, other: str, why: str, profile: str, *, dry_run: bool, a
     do_act(profile, FindRelated(member, other), why, told, dry_run=dry_run, as_json=as_json)
 
 
-@bourse.command(epilog="Example: bourse ineligible ANN HZ-VOUCHER-2026 --why 'its size was misstated'")
-@click.argument("member")
+@bourse.command(epilog="Example: bourse ineligible HZ-VOUCHER-2026 ANN --why 'its size was misstated'")
 @click.argument("programme")
+@click.argument("member")
 @with_why
 @with_dry_run
 @with_profile("operator")
 @with_json
-def ineligible(member: str, programme: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
-    """Find that MEMBER was not eligible for PROGRAMME: what it was paid is its debt."""
+def ineligible(programme: str, member: str, why: str, profile: str, *, dry_run: bool, as_json: bool) -> None:
+    """Find that PROGRAMME was not for MEMBER: what it was paid is its debt."""
 
     def finding(exchange: Client) -> FindIneligible:
         return FindIneligible(member, exchange.programmes[programme].code)

@@ -46,7 +46,7 @@ COMMANDS = (
     "bust 1",
     "adjust --take ALIBABA money 12.50 --give SANDBOX money 12.50",
     "related SANDBOX SANDBOX-2",
-    f"ineligible SANDBOX {VOUCHER}",
+    f"ineligible {VOUCHER} SANDBOX",
 )
 """Commands that a new venue would do, or refuse; none of them does anything here."""
 

@@ -210,7 +210,7 @@ def test_a_reference_that_names_nothing_is_wrong_usage(venue):
 def test_a_debt_is_told_and_settled(venue):
     bought(100, VOUCHER)
     paid = 100 * PRICE_HAO * 3 // 10
-    call("ineligible", "SANDBOX", VOUCHER, "--why", "its size was misstated")
+    call("ineligible", VOUCHER, "SANDBOX", "--why", "its size was misstated")
     assert facts("account")["debt"] == paid
     assert "owed to programmes" in call("account")
     assert facts("subsidy")["programmes"][0]["barred"] == "programme_debt"
