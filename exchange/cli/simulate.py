@@ -13,6 +13,7 @@ from exchange.cli.base import EXIT_DAMAGED, bourse, print_json, with_json
 
 if TYPE_CHECKING:
     from exchange.simulation.campaign import Campaign, Failure
+    from exchange.simulation.world import Result
 
 SEEDS_DEFAULT = 20
 
@@ -28,7 +29,7 @@ SEEDS_DEFAULT = 20
 @click.option(
     "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many processes play."
 )
-@click.option("--keep", default="", metavar="NUMBERS", help="Of one seed's plan only these items, as 1-3,7.")
+@click.option("--keep", metavar="NUMBERS", help="Of one seed's plan only these items, as 1-3,7.")
 @click.option("--plan", "tells_plan", is_flag=True, help="Of one seed, tell the plan's faults first.")
 @click.option(
     "--shrink/--no-shrink", default=True, show_default=True, help="Make the first failing seed small."
@@ -39,7 +40,7 @@ def simulate(
     seed: int | None,
     seconds: float | None,
     jobs: int,
-    keep: str,
+    keep: str | None,
     *,
     tells_plan: bool,
     shrink: bool,
@@ -60,7 +61,7 @@ def simulate(
     if tells_plan and not as_json:
         _tell_plan(first)
     began = time.monotonic()
-    if keep:
+    if keep is not None:
         try:
             numbers = numbers_of(keep)
         except ValueError as error:
@@ -73,11 +74,19 @@ def simulate(
     else:
         with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
             task = progress.add_task("seeds", total=count)
-            campaign = run(first, count, seconds, jobs, lambda _: progress.advance(task))
+
+            def tell(result: Result) -> None:
+                progress.advance(task)
+                if result.failure:  # at once: whoever ends a long campaign has its seeds
+                    click.echo(f"seed {result.seed}: {result.failure}", err=True)
+
+            campaign = run(first, count, seconds, jobs, tell)
     taken = time.monotonic() - began
     failures = list(campaign.failures)
     if failures and shrink:
-        failures[0] = made_small(World(drawn(failures[0].seed)).run())
+        again = World(drawn(failures[0].seed)).run()
+        what = f"{failures[0].what} (it held when it was played again)"
+        failures[0] = made_small(again) if again.failure else failures[0]._replace(what=what)
     _tell(campaign, failures, taken, as_json=as_json)
     if not campaign.holds:
         sys.exit(EXIT_DAMAGED)

@@ -57,7 +57,7 @@ def heal(world: World) -> None:
         if max(line.out_at, line.back_at) > world.now:  # what was stalled would come hours from now
             network.cut(line)
     disk.is_full, disk.fails, disk.dies_in, disk.slow_ns = False, "", None, 0
-    world.unflip()
+    world.disk.unflip()
     world.settlement.store.dies = False
     world.wall_offset_ns = 0
     for seat in world.seats:
@@ -68,8 +68,7 @@ def heal(world: World) -> None:
         reader.is_slow = False
         world.audience.read_on(reader)
     for part in world.parts:
-        part.paused_until = 0
-        world.wake(part)
+        world.rouse(part)
 
 
 def lacks(world: World) -> list[str]:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from exchange.simulation.plan import DEEDS, drawn, words_of
-from exchange.simulation.shapes import WANTED
+from exchange.simulation.shapes import WANTED, WANTED_UNDER_FIRE
 from exchange.simulation.shrinking import shrunk
 from exchange.simulation.world import Result, World
 
@@ -56,7 +56,7 @@ class Campaign:
         """The shapes that are wanted and did not occur; none are asked for of a short campaign."""
         if self.seeds < SEEDS_FOR_ALL_SHAPES:
             return []
-        return [shape for shape in WANTED if not self.shapes[shape]]
+        return [shape for shape in (*WANTED, *WANTED_UNDER_FIRE) if not self.shapes[shape]]
 
     @property
     def holds(self) -> bool:
@@ -117,5 +117,6 @@ def _results(seeds: Iterator[int], jobs: int) -> Iterator[Result]:
 def made_small(result: Result, deeds: int = DEEDS) -> Failure:
     """Shrink a seed that has failed, and return how it fails with what is left."""
     small = shrunk(drawn(result.seed, deeds), result)
-    repeat = f"bourse simulate --seed {result.seed} --keep {words_of(small.numbers)}"
+    kept = words_of(small.numbers) or "''"
+    repeat = f"bourse simulate --seed {result.seed} --keep {kept}"
     return Failure(result.seed, small.failure, repeat)

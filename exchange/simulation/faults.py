@@ -26,12 +26,20 @@ CALLS_MIDWAY_MAX = 12
 CLOCK_JUMP_SECONDS_MAX = 7_200
 SKEW_SECONDS_MAX = 50
 PAUSE_SECONDS_MAX = 600.0
-KEEP_SEGMENTS = 2
+KEEP_SEGMENTS = 1
 
 
-def befall(world: World, item: Item) -> None:
-    """Let happen what an item names."""
-    _DEEDS[item.kind](world, item, Random(item.seed))
+class Idle(Exception):
+    """There is nothing that the fault could befall: no line to cut, no process to kill."""
+
+
+def befall(world: World, item: Item) -> bool:
+    """Let happen what an item names; return whether there was anything that it could befall."""
+    try:
+        _DEEDS[item.kind](world, item, Random(item.seed))
+    except Idle:
+        return False
+    return True
 
 
 # --- lines ---------------------------------------------------------------------------------------
@@ -39,8 +47,9 @@ def befall(world: World, item: Item) -> None:
 
 def _cut(world: World, item: Item, _chance: Random) -> None:
     line = world.network.line_of(world.seats[item.target % len(world.seats)])
-    if line is not None:
-        world.network.cut(line)
+    if line is None:
+        raise Idle
+    world.network.cut(line)
 
 
 def _stall(world: World, item: Item, chance: Random) -> None:
@@ -113,6 +122,8 @@ def _slow_reader(world: World, item: Item, _chance: Random) -> None:
 
 def _kill(world: World, item: Item, chance: Random) -> None:
     part = world.parts[item.target % len(world.parts)]
+    if not part.is_up:
+        raise Idle
     world.shapes.note(f"killed: {part.name}")
     world.die(part, chance.randrange(1, 30 * SECOND_NS))
 
@@ -124,10 +135,11 @@ def _kill_midway(world: World, item: Item, chance: Random) -> None:
         world.shapes.note("killed midway: sequencer")
     else:
         part = world.settlement
+        if not part.is_up:
+            raise Idle
         part.store.dies = True
         world.shapes.note("killed midway: settlement")
-        if part.is_up:
-            world.guarded(part, partial(_settle_and_flush, part))
+        world.guarded(part, partial(_settle_and_flush, part))
 
 
 def _settle_and_flush(part: SettlementPart) -> None:
@@ -137,6 +149,8 @@ def _settle_and_flush(part: SettlementPart) -> None:
 
 def _pause(world: World, item: Item, _chance: Random) -> None:
     part = world.parts[item.target % len(world.parts)]
+    if not part.is_up:
+        raise Idle
     seconds = min(item.seconds, PAUSE_SECONDS_MAX)
     part.paused_until = world.now + int(seconds * SECOND_NS)
     world.shapes.note(f"paused: {part.name}")
@@ -180,34 +194,34 @@ def _full_disk(world: World, item: Item, _chance: Random) -> None:
 def _flip_journal(world: World, item: Item, chance: Random) -> None:
     """Flip bits of a frame that another one follows: of the last, nothing tells a crash from a flip."""
     if not world.venue.is_up:
-        return
+        raise Idle
     segments = sorted(name for name in world.disk.files if SEGMENT_NAME.fullmatch(name))
     name = chance.choice(segments)
     position = world.venue.commit.position
     is_last = int(name.partition(".")[0]) == position.segment
     written = world.last_frame_at if is_last else len(world.disk.files[name].seen)
     if written <= SEGMENT_HEADER_BYTES:
-        return
-    world.flip(name, chance.randrange(written), 1 << chance.randrange(8))
+        raise Idle
+    world.disk.flip(name, chance.randrange(written), 1 << chance.randrange(8))
 
 
 def _flip_snapshot(world: World, item: Item, chance: Random) -> None:
     snapshots = sorted(name for name in world.disk.files if name.endswith(".snapshot"))
-    if snapshots:
-        name = chance.choice(snapshots)
-        world.flip(name, chance.randrange(len(world.disk.files[name].seen)), 1 << chance.randrange(8))
+    if not snapshots:
+        raise Idle
+    name = chance.choice(snapshots)
+    world.disk.flip(name, chance.randrange(len(world.disk.files[name].seen)), 1 << chance.randrange(8))
 
 
 def _snapshot(world: World, item: Item, chance: Random) -> None:
     """Have a snapshot taken; midway, whoever takes it dies."""
     if not world.venue.is_up:
-        return
+        raise Idle
     if item.kind == "snapshot midway":
         world.disk.dies_in = chance.randrange(CALLS_MIDWAY_MAX)
     before = set(world.disk.handles)
-    world.snapshot(
-        partial(take_snapshot, world, world.venue.commit, min(world.settlement.noted), KEEP_SEGMENTS)
-    )
+    passed = world.settlement.noted[-1]
+    world.snapshot(partial(take_snapshot, world, world.venue.commit, passed, KEEP_SEGMENTS))
     world.disk.drop_handles(set(world.disk.handles) - before)
 
 

@@ -11,6 +11,7 @@ import errno
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from exchange.server.disk import Files
 
@@ -22,6 +23,14 @@ Survives = Callable[[int], bool]
 
 class Crashed(BaseException):
     """The machine is off: nothing runs on, no handler, no clean-up."""
+
+
+class Flip(NamedTuple):
+    """Bits that rot: where, and which."""
+
+    name: str
+    offset: int
+    mask: int
 
 
 class File:
@@ -203,6 +212,7 @@ class FaultyDisk(ModelDisk):
         self.slow_ns = 0
         self.let_go: dict[str, File] = {}
         """Segments of the journal that were taken away: a backup has them."""
+        self.flips: list[Flip] = []
         self._slept = slept
 
     def turn(self, call: str, growth: int = 0) -> None:
@@ -226,6 +236,19 @@ class FaultyDisk(ModelDisk):
         super().unlink(path)
         if file is not None and path.name.endswith(".journal"):
             self.let_go[path.name] = file
+
+    def flip(self, name: str, offset: int, mask: int) -> None:
+        """Let bits of a file rot."""
+        self.files[name].flip(offset, mask)
+        self.flips.append(Flip(name, offset, mask))
+
+    def unflip(self) -> None:
+        """Put all bits back that have rotted, as from a backup; those of files that were let go, too."""
+        for flip in self.flips:
+            file = self.files.get(flip.name) or self.let_go.get(flip.name)
+            if file is not None:
+                file.flip(flip.offset, flip.mask)
+        self.flips.clear()
 
     def drop_handles(self, handles: set[int]) -> None:
         """Close what a process had open when it died."""

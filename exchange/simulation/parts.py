@@ -34,7 +34,7 @@ from settlement.store import Store
 
 JOURNAL = Path("journal")
 SNAPSHOTS = Path("snapshots")
-SEGMENT_BYTES = 48 << 10
+SEGMENT_BYTES = 16 << 10
 """Small, so that a day fills several."""
 
 FLUSH_NS = 3_600 * SECOND_NS
@@ -101,7 +101,6 @@ class Part:
         self.house = house
         self.is_up = False
         self.paused_until = 0
-        self.deaths = 0
 
     def start(self) -> None:
         """Begin, with what is on the disk."""
@@ -114,7 +113,7 @@ class Part:
     def die(self) -> None:
         """Be gone, with all that is not on the disk."""
         self.is_up = False
-        self.deaths += 1
+        self.paused_until = 0
 
 
 class VenuePart(Part):

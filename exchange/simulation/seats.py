@@ -23,7 +23,6 @@ class Seat:
         self.connection = 0
         self.is_deaf = False
         self.unread: deque[bytes] = deque()
-        self.sessions_lost = 0
         """How many sessions the venue ended for good, so that a new one was begun."""
         self._guards = cancel_on_disconnect
         self._clock = clock
@@ -39,5 +38,4 @@ class Seat:
 
     def begin_anew(self) -> None:
         """Begin a new session, as a program that was started again: it knows nothing of before."""
-        self.sessions_lost += 1
         self.session = Session(cancel_on_disconnect=self._guards)

@@ -48,6 +48,8 @@ def _words(family: str, words: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{family}: {word}" for word in words)
 
 
+PARTS = ("sequencer", "settlement", "feed")
+
 CAUSES = (
     "related_party",
     "session_lost",
@@ -131,7 +133,15 @@ WANTED: tuple[str, ...] = (
     *_words("act refused", ACT_REFUSALS),
     *_words("budget", BUDGETS),
 )
-"""What a campaign of some two hundred seeds has to have seen, each at least once."""
+"""What members and operators of some two hundred seeds have to have done, each at least once."""
+
+WANTED_UNDER_FIRE: tuple[str, ...] = (
+    *_words("killed", PARTS),
+    *_words("paused", PARTS),
+    *_words("killed midway", ("sequencer", "settlement")),
+    *("damage found", "snapshot taken", "snapshot broken off", "segments let go"),
+)
+"""What has to have befallen the venue in these, likewise."""
 
 _PAYOUTS = ("deduct", "reimburse", "award")
 _EXHAUSTED_PER_MILLE = 20

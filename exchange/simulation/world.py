@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import NamedTuple
@@ -50,14 +50,6 @@ RESTART_NS = 2 * SECOND_NS
 RECONNECT_NS = SECOND_NS
 
 
-class Flip(NamedTuple):
-    """Bits that rot: where, and which."""
-
-    name: str
-    offset: int
-    mask: int
-
-
 class Result(NamedTuple):
     """What a seed came to. `failure` is blank if all laws held; `digest` names the whole run."""
 
@@ -86,8 +78,6 @@ class World:
         self.shapes, self.faults = Shapes(), Counter[str]()
         self.going_on: Counter[str] = Counter()
         """Faults that last, and are not over, by kind."""
-        self.flips: list[Flip] = []
-        self.is_calm = False
         self.deeds = 0
         self.chronicle = Chronicle()
         self.market = founding(Random(f"market {plan.seed}"), plan.start)
@@ -194,8 +184,9 @@ class World:
     def _perform(self, item: Item) -> None:
         """Do what an item says."""
         if item.kind != DEED:
-            self.note_fault(item.kind)
-            befall(self, item)
+            others = [other for other, count in self.going_on.items() if count > 0]
+            if befall(self, item):
+                self.note_fault(item.kind, others)
             return
         member = self.members[item.target % len(self.members)]
         if member.seat.session.ended is None:
@@ -204,12 +195,11 @@ class World:
             self.shapes.note(f"deed: {shape or 'none'}")
             self.send_out(member.seat)
 
-    def note_fault(self, kind: str) -> None:
-        """Count a fault, and with which others it comes together."""
+    def note_fault(self, kind: str, others: Sequence[str]) -> None:
+        """Count a fault, and with which others that are going on it comes together."""
         self.faults[kind] += 1
-        for other in self.going_on:
-            if self.going_on[other] > 0:
-                self.shapes.note(f"faults: {' + '.join(sorted((kind, other)))}")
+        for other in others:
+            self.shapes.note(f"faults: {' + '.join(sorted((kind, other)))}")
 
     def lasting(self, kind: str, seconds: float, end: Callable[[], object]) -> None:
         """Have a fault end after so long; all that last end when all becomes calm."""
@@ -228,6 +218,12 @@ class World:
         if part.name not in self._turns:
             self._turns.add(part.name)
             self.at(max(self.now + TURN_NS, part.paused_until), partial(self._turn, part))
+
+    def rouse(self, part: Part) -> None:
+        """End a part's pause, if it has one: the turn that waits for its end is not waited for."""
+        part.paused_until = 0
+        self._turns.discard(part.name)
+        self.wake(part)
 
     def _turn(self, part: Part) -> None:
         self._turns.discard(part.name)
@@ -273,26 +269,14 @@ class World:
 
     def repair(self, damage: JournalDamaged) -> None:
         """Put back what has rotted. Raises the damage again where nothing has: then it is a bug."""
-        if not self.flips:
+        if not self.disk.flips:
             raise damage
         self.shapes.note("damage found")
-        self.unflip()
-
-    def unflip(self) -> None:
-        """Put all bits back that have rotted, as from a backup."""
-        for flip in self.flips:
-            file = self.disk.files.get(flip.name)
-            if file is not None:
-                file.flip(flip.offset, flip.mask)
-        self.flips.clear()
-
-    def flip(self, name: str, offset: int, mask: int) -> None:
-        """Let bits of a file rot."""
-        self.disk.files[name].flip(offset, mask)
-        self.flips.append(Flip(name, offset, mask))
+        self.disk.unflip()
 
     def snapshot(self, taken: Callable[[], object]) -> None:
         """Have a snapshot taken by a process of its own, which may die of it."""
+        let_go = len(self.disk.let_go)
         try:
             taken()
         except (Crashed, OSError):
@@ -301,6 +285,8 @@ class World:
             self.repair(damage)
         else:
             self.shapes.note("snapshot taken")
+        if len(self.disk.let_go) > let_go:
+            self.shapes.note("segments let go")
 
     def publish(self, frame: bytes) -> None:
         """Carry what the feed says to each of its readers."""

@@ -54,7 +54,7 @@ def run(seconds: float, seed: int, progress: Progress) -> Tally:
 def count(tally: Tally, name: str, driven: Driven) -> None:
     """Add what a target's run came to, and write what was found."""
     tally.add("frames tried", driven.tried)
-    tally.add(f"frames tried, {name.replace('_', ' ')}", driven.tried)
+    tally.add(f"frames tried: {name.replace('_', ' ')}", driven.tried)
     tally.add("inputs kept", driven.kept)
     for finding in driven.findings:
         path = FOUND / name / sha256(finding.data).hexdigest()[:16]

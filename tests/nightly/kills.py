@@ -36,11 +36,11 @@ def run(seconds: float, seed: int, progress: Progress) -> Tally:
     warm_up()
     tally = Tally("kills", seconds, dict.fromkeys(("venues", *COUNTED), 0))
     end = time.monotonic() + seconds
-    for number, of_life in enumerate(campaign.seeds(seconds, seed)):
+    for of_life in campaign.seeds(seconds, seed):
         left = max(1.0, end - time.monotonic())
         repeats = f"python -m tests.nightly.kills --seconds {left:.0f} --seed {of_life}"
         with tally.caught(repeats), tempfile.TemporaryDirectory(prefix="bourse-kills-") as root:
-            live(tally, Path(root), of_life, end, power_fails=number % 3 == 2, repeats=repeats)
+            live(tally, Path(root), of_life, end, power_fails=of_life % 3 == 2, repeats=repeats)
         tally.add("venues")
         answered, lost = tally.counts["orders answered"], tally.counts["orders lost"]
         progress(f"{tally.counts['venues']} venues, {answered:,} orders answered, {lost} lost")

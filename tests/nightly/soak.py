@@ -105,6 +105,9 @@ class Soak:
         counts["subsidised trades"] = load.subsidised_trades
         counts["reports heard"] = load.reports
         counts["new orders without an answer"] = load.unanswered
+        counts |= {f"refused: {reason}": count for reason, count in sorted(load.refused.items())}
+        if not load.trades:
+            tally.failures.append("the load has brought about no trade")
         counts["loader late, ms at most"] = round(load.late_seconds_max * 1e3, 1)
         behind = self.samples[len(self.samples) // 2 :]
         counts["open orders at the end"] = self.samples[-1].open_orders
