@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from random import Random
 
-from exchange.simulation.callers import PATIENCE_SECONDS, Beliefs, Caller
-from exchange.simulation.marketplace import Market
+from exchange.simulation.callers import PATIENCE_SECONDS, Caller
 from exchange.simulation.plan import SECOND_NS
 from exchange.simulation.seats import Seat
 from exchange.simulation.tempers import deeds_of
-
-__all__ = ["Beliefs", "Member"]
 
 
 class Member(Caller):
     """One seat's program."""
 
-    def __init__(self, seat: Seat, temper: str, market: Market) -> None:
-        super().__init__(seat, market)
+    def __init__(self, seat: Seat, temper: str) -> None:
+        super().__init__(seat)
         self.temper = temper
         self._deeds, self._weights = deeds_of(temper)
 

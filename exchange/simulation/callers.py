@@ -16,7 +16,7 @@ from exchange.client.requests import Asked, Cancels, MassCancel, NewOrders, Redu
 from exchange.client.session import Session
 from exchange.client.tickets import OrderTicket, client_id_bytes
 from exchange.protocol.acts import Act
-from exchange.simulation.marketplace import Market
+from exchange.protocol.messages import Account
 from exchange.simulation.plan import SECOND_NS
 from exchange.simulation.seats import Seat
 
@@ -44,13 +44,15 @@ class Beliefs(NamedTuple):
     """What a member believes of its own affairs.
 
     `orders` are the blotter's, by id; `placed` the outcome of each client id, None where none came; `fills`
-    what was heard in the session that it has, and `acts` each act with its answer, None where none came.
+    what was heard in the session that it has, `acts` each act with its answer, None where none came, and
+    `account` what it was told last that it has.
     """
 
     orders: dict[int, Order]
     placed: dict[bytes, Outcome | None]
     fills: list[Fill]
     acts: list[tuple[Act, object]]
+    account: Account | None = None
 
 
 class Placed(NamedTuple):
@@ -79,9 +81,8 @@ class Waiting:
 class Caller:
     """One seat's program, but for what it does: `look` takes answers, `settle` learns what is in doubt."""
 
-    def __init__(self, seat: Seat, market: Market) -> None:
+    def __init__(self, seat: Seat) -> None:
         self.seat = seat
-        self.market = market
         self.name = seat.name
         self.heard: Counter[str] = Counter()
         """How often each refusal was heard, by its reason."""
@@ -157,7 +158,9 @@ class Caller:
             for client_id, outcome in self._placed.items()
         }
         fills = [entry for entry in blotter.fills.entries if isinstance(entry, Fill)]
-        return Beliefs(dict(blotter.orders), placed, fills, [*self._acts])
+        account = self.memory.get("account")
+        told = account if isinstance(account, Account) else None
+        return Beliefs(dict(blotter.orders), placed, fills, [*self._acts], told)
 
     # --- what deeds use ------------------------------------------------------------------------
 

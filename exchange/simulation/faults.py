@@ -197,9 +197,10 @@ def _flip_journal(world: World, item: Item, chance: Random) -> None:
         raise Idle
     segments = sorted(name for name in world.disk.files if SEGMENT_NAME.fullmatch(name))
     name = chance.choice(segments)
-    position = world.venue.commit.position
-    is_last = int(name.partition(".")[0]) == position.segment
-    written = world.last_frame_at if is_last else len(world.disk.files[name].seen)
+    segment, last = int(name.partition(".")[0]), world.last_frame_at
+    written = len(world.disk.files[name].seen)
+    if segment == world.venue.commit.position.segment:
+        written = last.offset if last.segment == segment else 0
     if written <= SEGMENT_HEADER_BYTES:
         raise Idle
     world.disk.flip(name, chance.randrange(written), 1 << chance.randrange(8))

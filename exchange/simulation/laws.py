@@ -11,6 +11,7 @@ from exchange.client.answers import Fill, Order
 from exchange.client.errors import OrderRejected
 from exchange.client.fillbook import FillBook, Gap
 from exchange.engine import Engine
+from exchange.protocol.messages import Balance
 from exchange.server.audit import open_lots_of
 from matching.layout import HALVES, KEY_NONE, Book
 from matching.vocabulary import NO_SLOT, Phase, Side
@@ -145,12 +146,13 @@ def member_broken(
 ) -> list[str]:
     """Return where a member believes otherwise than it is, when all is calm and it has asked for all.
 
-    Its open orders are those of the engine. Given the chronicle, whatever it knows of its orders is what
+    Its open orders are those of the engine, and so is what it has, unless something has happened since it
+    asked. Given the chronicle, whatever it knows of its orders is what
     became of them, and what it `heard` of its fills is all of them, once each, but for the gaps that it was
     told of.
     """
     member = engine.registry.member_numbers[name]
-    faults = [*_open_orders_unlike(beliefs, engine, member)]
+    faults = [*_open_orders_unlike(beliefs, engine, member), *_account_unlike(beliefs, engine, member)]
     if chronicle is None:
         return faults
     for order in beliefs.orders.values():
@@ -175,13 +177,35 @@ def _open_orders_unlike(beliefs: Beliefs, engine: Engine, member: int) -> Iterat
             yield f"order {order}: {there.get(order, 0)} lots are open, it believes {here.get(order, 0)}"
 
 
+def _account_unlike(beliefs: Beliefs, engine: Engine, member: int) -> Iterator[str]:
+    """Yield of which asset a member was told that it has other than the ledger says, at the same sequence."""
+    account = beliefs.account
+    if account is None or account.sequence != engine.sequence:
+        return
+    numbers = {row.symbol: asset for asset, row in enumerate(engine.registry.instruments, MONEY + 1)}
+    told = {numbers[symbol]: [*_parts_of(balance), 0] for symbol, balance in account.credits.items()}
+    told[MONEY] = [*_parts_of(account.money), account.debt]
+    true = {asset: has for (who, asset), has in balances_of(engine).items() if who == member}
+    nothing = [0] * 4
+    for asset in sorted(told.keys() | true.keys()):
+        if told.get(asset, nothing) != true.get(asset, nothing):
+            yield (
+                f"{asset_name(engine, asset)}: it was told (free, restricted, set aside, owed) "
+                f"{told.get(asset, nothing)} and has {true.get(asset, nothing)}"
+            )
+
+
+def _parts_of(balance: Balance) -> tuple[int, int, int]:
+    return balance.available + balance.held, balance.restricted, balance.redeeming
+
+
 def _order_unlike(order: Order, chronicle: Chronicle, member: int) -> Iterator[str]:
     """Yield how an order is not what is believed of it."""
     life = chronicle.lives.orders.get(order.id)
     if life is None or life.member != member:
         yield f"order {order.id}: it believes in it, and there is no such order of its own"
         return
-    names = ("state", "quantity", "filled", "leaves", "gross", "fees", "price")
+    names = ("state", "quantity", "filled", "leaves", "gross", "fees", "subsidy", "price")
     believed: dict[str, object] = {name: getattr(order, name) for name in names}
     true: dict[str, object] = {name: getattr(life, name) for name in names}
     if not order.is_open:

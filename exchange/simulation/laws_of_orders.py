@@ -36,24 +36,21 @@ _ENDS = {EventKind.CANCELLED: OrderState.CANCELLED, EventKind.EXPIRED: OrderStat
 class Life(msgspec.Struct):
     """One order as its events have told it. Money in hao, quantities in lots.
 
-    `price` is its limit or the worst price that it may trade at, 0 where none was told; `last` the sequence
-    that it was told of last.
+    `price` is its limit or the worst price that it may trade at, 0 where none was told; `subsidy` what a
+    programme gives to its fills, now or later.
     """
 
     order: int
     member: int
     client_id: bytes
-    instrument: int
     side: int
     price: int
     quantity: int
     leaves: int
-    programme: int
-    last: int
     filled: int = 0
     gross: int = 0
     fees: int = 0
-    paid: int = 0
+    subsidy: int = 0
     state: int = OrderState.OPEN
 
 
@@ -157,13 +154,10 @@ class Lives:
             order,
             int(effect["member"]),
             name,
-            int(event["instrument"]),
             int(event["side"]),
             int(event["price"]),
             quantity,
             quantity,
-            int(effect["programme"]),
-            order,
         )
         self._open[order] = quantity
 
@@ -173,7 +167,6 @@ class Lives:
         if life is None or life.state != _OPEN:
             must(LIVES, [f"order {order}: it is not open, and is told of at sequence {sequence}"])
         assert life is not None
-        life.last = sequence
         return life
 
     def _trade(self, event: Row, effect: Row) -> None:
@@ -194,7 +187,7 @@ class Lives:
         life.leaves -= quantity
         fee = int(effect[prefix + "fee"])
         life.fees += fee
-        life.paid = int(effect[prefix + "paid"])
+        life.subsidy = int(effect[prefix + "paid"])
         life.state = _OPEN if life.leaves else _FILLED
         reckoned = (life.filled, life.gross, life.leaves, life.state)
         told = (

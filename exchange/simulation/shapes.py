@@ -178,7 +178,7 @@ class Shapes(Counter[str]):
     # --- orders --------------------------------------------------------------------------------
 
     def _note_events(self, commands: np.ndarray, outcome: Outcome, first: int) -> None:
-        """Count events; those of earlier batches, which the outcome tells too, have no command here."""
+        """Count events, each with the command that brought it about; `first` is the first one's sequence."""
         events, effects = outcome.events, outcome.effects
         columns = zip(
             events["kind"].tolist(),
@@ -191,8 +191,7 @@ class Shapes(Counter[str]):
         )
         for kind, reason, phase, instrument, state, sequence in columns:
             self[f"event: {_EVENTS[kind]}"] += 1
-            row = sequence - first
-            command = commands[row] if 0 <= row < len(commands) else None
+            command = commands[sequence - first]
             if kind not in _NOBODYS:
                 self[f"state: {_STATES[state]}"] += 1
             if kind == _PHASE_CHANGED:
@@ -203,9 +202,9 @@ class Shapes(Counter[str]):
                 self[f"refused: {_REASONS[reason]}"] += 1
             elif kind in _ENDED and reason:
                 self[f"ended by: {_REASONS[reason]}"] += 1
-                if reason == _SELF_TRADE and command is not None and command["kind"] == CommandKind.NEW:
+                if reason == _SELF_TRADE and command["kind"] == CommandKind.NEW:
                     self[f"self trade: {_MODES.get(int(command['self_trade']), 'none')}"] += 1
-            elif kind == _ACCEPTED and command is not None:
+            elif kind == _ACCEPTED:
                 self._note_order(command, instrument)
 
     def _note_phase(self, instrument: int, phase: int) -> None:

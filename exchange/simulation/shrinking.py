@@ -22,7 +22,7 @@ class Shrunk(NamedTuple):
 
 
 def sort_of(failure: str) -> str:
-    """Return what makes two failures alike: their words, whatever the numbers and names in them.
+    """Return what makes two failures alike: their words up to the first number.
 
     >>> sort_of("LawBroken: caps: ANN was paid 12 of 10")
     'LawBroken: caps'

@@ -17,7 +17,7 @@ from exchange.protocol.acts import SignedAct
 from exchange.protocol.arrays import REPORT
 from exchange.protocol.messages import REPORTS
 from exchange.server.follower import Commit, Follower
-from exchange.server.journal import Journal, JournalDamaged, JournalFailed
+from exchange.server.journal import Journal, JournalDamaged, JournalFailed, Position
 from exchange.simulation.actors import Member
 from exchange.simulation.audience import Audience
 from exchange.simulation.calm import come_to_rest
@@ -89,7 +89,7 @@ class World:
         self.venue.passed = lambda: self.settlement.noted[-1]
         self.mirror = Follower(JOURNAL, None, self.disk)
         """It reads every frame as soon as that is synced, and is never killed: replay is live."""
-        self.last_frame_at = 0
+        self.last_frame_at = Position(0, 0)
         """Where in its segment the journal's last frame begins."""
         self.network = Network(self.chance, self.clock, self.at, self._hear, self._told, self._lost)
         self.seats: list[Seat] = []
@@ -99,7 +99,7 @@ class World:
                 one.name, local_key(one.name), self.clock, cancel_on_disconnect=one.cancel_on_disconnect
             )
             self.seats.append(seat)
-            self.members.append(Member(seat, one.temper, self.market))
+            self.members.append(Member(seat, one.temper))
         self.audience = Audience(self, self.feed, self.network, self.chronicle)
         self._agenda: list[tuple[int, int, Callable[[], object]]] = []
         self._numbers = 0
@@ -303,7 +303,7 @@ class World:
         self.shapes.note_batch(engine, commands, acts, outcome)
         for frame in self.mirror.ahead(self.venue.commit.position):
             self.mirror.take(frame)
-            self.last_frame_at = frame.end.offset - frame.size
+            self.last_frame_at = frame.end._replace(offset=frame.end.offset - frame.size)
         self.chronicle.replica(self.mirror.engine, "the mirror")
 
     def recovered(self, engine: Engine, journal: Journal) -> None:

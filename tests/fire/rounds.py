@@ -139,10 +139,16 @@ class World:
 
     def kill(self, role):
         """Kill a process, in the midst of its work or of its beginning, and see it begun again."""
+        while self._killed(role) != -signal.SIGKILL:
+            pass  # it has ended by itself just before, as a snapshot's may
+        self.counts[f"kills of {role}"] += 1
+
+    def _killed(self, role):
+        """Kill a process and see it replaced; return how it has ended."""
         process = self.until(lambda: self.process(role))
         process.kill()
         self.until(lambda: self.process(role) is not process)
-        self.counts[f"kills of {role}"] += 1
+        return process.returncode
 
     def freeze(self, role):
         """Stop a process until it is missed, or for a while where nobody misses it; then let it go on."""

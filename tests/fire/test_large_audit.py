@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from exchange.server import audit
 from exchange.server.folder import Folder, new_key_pair
@@ -22,9 +23,9 @@ def test_an_audit_makes_the_store_anew_in_a_file_and_takes_it_away(tmp_path, mon
     opened: list[Path | str | None] = []
     really_open = Store.open
 
-    def noted(path: Path | str | None = None, **how: int) -> Store:
+    def noted(path: Path | str | None = None, **how: Any) -> Store:
         opened.append(path)
-        return really_open(path, threads=how["threads"])
+        return really_open(path, **how)
 
     monkeypatch.setattr(Store, "open", noted)
     verdict = audit.verify(folder)

@@ -216,6 +216,10 @@ def stay(crowd: Crowd, seconds: float, venue: SoakedVenue, tally: Tally, progres
             break
     venue.check()
     silent = crowd.silent(time.monotonic())
+    judged = time.monotonic()
+    while silent and time.monotonic() - judged < SILENT_SECONDS_MAX:  # it may be we who have not listened
+        crowd.hear(100)
+        silent = crowd.silent(judged)
     for role, spent in venue.sample().cpu_seconds.items():
         tally.counts[f"{role} CPU seconds a second amid them"] = round((spent - before[role]) / passed, 3)
     progress(f"{crowd.heartbeats:,} heartbeats, {crowd.accepted:,} orders answered, {len(silent)} silent")

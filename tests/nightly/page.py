@@ -102,9 +102,15 @@ def verdict(night: Night) -> str:
 
 
 def failures_of(night: Night) -> list[str]:
-    """Return every failure, each with its campaign before it; a count that must be 0 and is not is one."""
+    """Return every failure, each with its campaign before it; a count that must be 0 and is not is one.
+
+    Of a campaign that tells its failures they say what was lost.
+    """
     told = [f"{tally.campaign}: {failure}" for tally in night.tallies for failure in tally.failures]
-    told += [f"{campaign}: {count:,} {what}" for campaign, what, count in losses(night)]
+    has_told = {tally.campaign for tally in night.tallies if tally.failures}
+    told += [
+        f"{campaign}: {count:,} {what}" for campaign, what, count in losses(night) if campaign not in has_told
+    ]
     return told if night.tallies else ["no campaign was run"]
 
 

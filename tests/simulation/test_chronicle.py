@@ -172,7 +172,7 @@ def limit_passed(_: Engine, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def time_turned_back(engine: Engine, outcome: Outcome) -> Outcome:
+def sequence_skipped(engine: Engine, outcome: Outcome) -> Outcome:
     engine.sequence += 1
     return outcome
 
@@ -199,7 +199,7 @@ def book_crossed(engine: Engine, outcome: Outcome) -> Outcome:
         (fill_miscounted, LIVES),
         (lots_added, LIVES),
         (limit_passed, LIMITS),
-        (time_turned_back, laws.ORDER),
+        (sequence_skipped, laws.ORDER),
         (book_crossed, laws.CROSSED),
     ],
 )
@@ -210,6 +210,16 @@ def test_each_law_is_seen_to_fail(
         played.go_on(spoil)
     assert broken.value.law == law
     assert broken.value.what
+
+
+def test_a_time_before_the_one_before_is_seen(played: Played) -> None:
+    commands, acts = played.next
+    outcome = played.engine.apply(commands, acts)
+    turned_back = commands.copy()
+    turned_back["time"][0] -= 10**12
+    with pytest.raises(LawBroken, match="behind") as broken:
+        played.chronicle.batch(played.engine, turned_back, acts, outcome, played.engine.sequence)
+    assert broken.value.law == laws.ORDER
 
 
 def test_one_id_is_one_order(played: Played) -> None:
