@@ -177,6 +177,14 @@ class SnapshotSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """How many of the newest snapshots are kept."""
 
 
+class SettlementSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the settlement's process may take."""
+
+    memory_bytes: Annotated[int, Meta(ge=128_000_000, le=10**13)] = 1_000_000_000
+    """What its store, DuckDB, may take for what it has read of its file and for all queries together. It
+    keeps what it has read for as long as there is room, so that the process grows by this and no more."""
+
+
 class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How market data is published."""
 
@@ -219,6 +227,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     throttle: ThrottleSettings = ThrottleSettings()
     journal: JournalSettings = JournalSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+    settlement: SettlementSettings = SettlementSettings()
     feed: FeedSettings = FeedSettings()
     health: HealthSettings = HealthSettings()
     logs: LogSettings = LogSettings()

@@ -51,7 +51,7 @@ CHECKPOINT_THRESHOLD = "64MB"
 90,000 rows a second 0.35 s every 10 s, measured; with 256 MB they wait 2 to 4 s at a time."""
 
 MEMORY_LIMIT = "1GB"
-"""What the database may take for buffers and all queries together; it never spills to disk."""
+"""What the database may take for buffers and all queries together, unless told otherwise."""
 
 _ACT_ROWS: dict[str, type[msgspec.Struct]] = {
     "members": MemberRow,

@@ -45,7 +45,7 @@ def run(folder: Folder, settings: Settings, stop: Stop) -> None:
     """Catch up with the journal, then settle what comes; queries are worked on beside it."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     commits = commit_subscriber(context, settings.listen.commits)
-    settler, told = caught_up(folder, commits, stop)
+    settler, told = caught_up(folder, commits, stop, f"{settings.settlement.memory_bytes}B")
     store, follower = settler.store, settler.follower
     registry = follower.engine.registry
     guard = authenticator(context, Keyring(lambda key: key in registry.keys))
@@ -77,12 +77,14 @@ def run(folder: Folder, settings: Settings, stop: Stop) -> None:
             set_aside(folder.settlement, "damaged")
 
 
-def caught_up(folder: Folder, commits: zmq.Socket[bytes], stop: Stop) -> tuple[Settler, str]:
+def caught_up(
+    folder: Folder, commits: zmq.Socket[bytes], stop: Stop, memory_limit: str
+) -> tuple[Settler, str]:
     """Return a settler that has folded all that is synced, and what is to be told of its store.
 
     A store in which damage is found on the way is set aside, and one begun anew.
     """
-    store, told = open_store(folder.settlement)
+    store, told = open_store(folder.settlement, memory_limit)
     try:
         return _caught_up(folder, store, commits, stop), told
     except duckdb.Error as error:
@@ -90,7 +92,8 @@ def caught_up(folder: Folder, commits: zmq.Socket[bytes], stop: Stop) -> tuple[S
         if not is_damage(error):
             raise
         told = begin_anew(folder.settlement, error)
-    return _caught_up(folder, Store.open(folder.settlement), commits, stop), told
+    anew = Store.open(folder.settlement, memory_limit=memory_limit)
+    return _caught_up(folder, anew, commits, stop), told
 
 
 def _caught_up(folder: Folder, store: Store, commits: zmq.Socket[bytes], stop: Stop) -> Settler:

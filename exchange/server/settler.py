@@ -16,22 +16,22 @@ from exchange.server.replay import ReplayParted
 from feeds.bars import MINUTE_NS
 from settlement.quotes import quotes_of
 from settlement.reconcile import Reconciler, Unreconciled
-from settlement.store import Store, StoreDamaged, Watermark
+from settlement.store import MEMORY_LIMIT, Store, StoreDamaged, Watermark
 
 DAMAGE = "Corrupt database file"
 """What DuckDB says then."""
 
 
-def open_store(path: Path) -> tuple[Store, str]:
+def open_store(path: Path, memory_limit: str = MEMORY_LIMIT) -> tuple[Store, str]:
     """Open the store; a file that DuckDB cannot read is set aside, and the store begins anew.
 
     Returns the store and what is to be told of it, empty if nothing is.
     """
     try:
-        return Store.open(path), ""
+        return Store.open(path, memory_limit=memory_limit), ""
     except StoreDamaged as damage:
         told = begin_anew(path, damage)
-        return Store.open(path), told
+        return Store.open(path, memory_limit=memory_limit), told
 
 
 def begin_anew(path: Path, damage: Exception) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from exchange.client.errors import RequestRefused
+from exchange.client.sync import connect_sync
+from exchange.config import Settings, SettlementSettings
 from exchange.server.supervisor import SETTLEMENT
-from tests.fire.rounds import LINES_A_ROUND
+from exchange.server.warm import warm_up
+from tests.fire.rounds import LINES_A_ROUND, World
 
 BLOCK_BYTES = 256 << 10
 """What DuckDB reads and checks at once."""
@@ -64,3 +68,20 @@ def test_a_stores_log_damaged_in_its_middle_loses_nothing(world):
     settled(world)
     world.finish()
     assert world.differences() == []
+
+
+def test_a_store_of_little_memory_settles_all_the_same(tmp_path):
+    warm_up()
+    little = SettlementSettings(memory_bytes=128_000_000)
+    world = World(tmp_path, settings=Settings(settlement=little))
+    try:
+        world.start()
+        world.more("order", LINES_A_ROUND)
+        question = "select count(distinct i) from range(10_000_000) t(i)"  # half a gigabyte; 1 GB is enough
+        auditor = connect_sync(world.folder.profile("AUDITOR"))
+        with auditor, pytest.raises(RequestRefused, match="memory"):
+            auditor.history.sql(question)
+        world.finish()
+        assert world.differences() == []
+    finally:
+        world.end()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import zmq
 
-from exchange.config import Settings, ThrottleSettings
+from exchange.config import Settings, SettlementSettings, ThrottleSettings
 from exchange.instruments import standard_catalogue
 from exchange.server.audit import verify
 from exchange.server.process import FEED, SEQUENCER, SETTLEMENT
@@ -41,10 +41,11 @@ GROWTH_MAX = 0.05
 JUDGED_SECONDS_MIN = {SEQUENCER: 120.0, FEED: 120.0, SETTLEMENT: 1_800.0}
 """Growth is judged if the load goes on for so long behind the warm-up; below, it is told.
 
-The settlement's DuckDB keeps what it has read, up to its limit of 1 GB, which takes long to fill: at most
-764 MiB from the 300th to the 475th second and 828 until the 650th; 1,654 in the first half hour, 1,459 in the
-second.
+The settlement's most is that of the history's passes, which are up to ten minutes apart.
 """
+
+STORE_BYTES = 256_000_000
+"""What the store may take: DuckDB keeps what it has read, and would fill the usual 1 GB for half an hour."""
 
 LAG_SECONDS_MAX = 10.0
 """A follower that is further behind than this calls its venue not ready."""
@@ -186,7 +187,7 @@ def prove(venue: SoakedVenue, tally: Tally, progress: Progress) -> None:
 
 def soak(tally: Tally, seconds: float, seed: int, progress: Progress, rate: float = RATE) -> None:
     """Load a venue at a rate for so long, the beginning and the proof not counted; count what came of it."""
-    settings = Settings(throttle=WIDE)
+    settings = Settings(throttle=WIDE, settlement=SettlementSettings(memory_bytes=STORE_BYTES))
     with soaked_venue(TAKERS, MAKERS, settings, progress) as venue, zmq.Context() as context:
         sockets = [member_socket(context, venue.profile(name)) for name in (*MAKERS, *TAKERS)]
         load = OrderLoad(sockets, MAKERS, standard_catalogue(), seed)
