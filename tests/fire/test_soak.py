@@ -86,12 +86,14 @@ class FakeVenue:
 
 
 class NoLoad:
-    """A load that sends nothing."""
+    """A load that sends nothing, and says that it has brought about so many trades."""
 
-    def __init__(self) -> None:
+    def __init__(self, trades: int = 1) -> None:
         self.sent = {"new": 0, "cancel": 0, "replace": 0}
+        self.refused = {"throttled": 7}
+        self.trades = trades
 
-    trades = subsidised_trades = reports = unanswered = 0
+    subsidised_trades = reports = unanswered = 0
     late_seconds_max = 0.0
 
     def waits_ms(self) -> dict[str, float]:
@@ -113,6 +115,18 @@ def test_memory_that_grows_behind_the_warm_up_is_a_failure(growth, seconds, grow
     watched.tell(tally)
     assert [one.split()[0] for one in tally.failures] == grown
     assert tally.counts["feed growth, percent"] == 0
+
+
+def test_a_load_that_trades_nothing_is_a_failure_and_says_why_it_was_refused():
+    venue, load = cast("SoakedVenue", FakeVenue(0)), cast("OrderLoad", NoLoad(trades=0))
+    watched = soak.Soak(venue, load, 60, quiet)
+    for _ in range(6):
+        watched.next_sample = 0.0
+        watched.turn()
+    tally = Tally("soak", 0)
+    watched.tell(tally)
+    assert tally.failures == ["the load has brought about no trade"]
+    assert tally.counts["refused: throttled"] == 7
 
 
 def test_a_message_of_the_feed_that_never_came_is_counted():
