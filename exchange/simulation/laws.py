@@ -205,7 +205,7 @@ def _order_unlike(order: Order, chronicle: Chronicle, member: int) -> Iterator[s
     if life is None or life.member != member:
         yield f"order {order.id}: it believes in it, and there is no such order of its own"
         return
-    names = ("state", "quantity", "filled", "leaves", "gross", "fees", "subsidy", "price")
+    names = ("state", "quantity", "filled", "leaves", "gross", "fees", "price")
     believed: dict[str, object] = {name: getattr(order, name) for name in names}
     true: dict[str, object] = {name: getattr(life, name) for name in names}
     if not order.is_open:

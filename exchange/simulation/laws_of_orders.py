@@ -36,8 +36,7 @@ _ENDS = {EventKind.CANCELLED: OrderState.CANCELLED, EventKind.EXPIRED: OrderStat
 class Life(msgspec.Struct):
     """One order as its events have told it. Money in hao, quantities in lots.
 
-    `price` is its limit or the worst price that it may trade at, 0 where none was told; `subsidy` what a
-    programme gives to its fills, now or later.
+    `price` is its limit or the worst price that it may trade at, 0 where none was told.
     """
 
     order: int
@@ -50,7 +49,6 @@ class Life(msgspec.Struct):
     filled: int = 0
     gross: int = 0
     fees: int = 0
-    subsidy: int = 0
     state: int = OrderState.OPEN
 
 
@@ -187,7 +185,6 @@ class Lives:
         life.leaves -= quantity
         fee = int(effect[prefix + "fee"])
         life.fees += fee
-        life.subsidy = int(effect[prefix + "paid"])
         life.state = _OPEN if life.leaves else _FILLED
         reckoned = (life.filled, life.gross, life.leaves, life.state)
         told = (
