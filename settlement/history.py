@@ -280,19 +280,19 @@ def _content_differences(
     cursor: duckdb.DuckDBPyConnection, table: Table, day: date, there: pq.ParquetFile
 ) -> Iterator[str]:
     """Yield how the rows of an open file differ from the store's; a group of its rows is read at a time."""
-    wanted = cursor.execute(f"from ({_rows_query(table, day)}) limit 0").description or ()
-    further = set(there.schema_arrow.names) - {name for name, *_ in wanted}
-    if further:
-        yield f"it has columns that do not belong here: {', '.join(sorted(further))}"
+    columns = cursor.execute(f"from ({_rows_query(table, day)}) limit 0").description or ()
+    names, wanted = set(there.schema_arrow.names), {name for name, *_ in columns}
+    if names - wanted:
+        yield f"it has columns that do not belong here: {', '.join(sorted(names - wanted))}"
+        return
+    if wanted - names:
+        yield f"it lacks columns: {', '.join(sorted(wanted - names))}"
         return
     ours, theirs = _sum(cursor, table, f"from ({_rows_query(table, day)})"), (0, 0)
     for number in range(there.num_row_groups):
         cursor.register("there", there.read_row_group(number))
         try:
             count, total = _sum(cursor, table, "from there")
-        except duckdb.BinderException:
-            yield "its columns are not those of this version"
-            return
         finally:
             cursor.unregister("there")
         theirs = theirs[0] + count, theirs[1] + total

@@ -274,6 +274,17 @@ def test_columns_of_the_full_history_in_a_public_file_are_told(venue):
     assert "columns that do not belong here: buy_order, buyer, " in line
 
 
+@pytest.mark.parametrize("rows", [0, 3])
+def test_a_file_that_lacks_a_column_is_told(venue, rows):
+    store, _, folder = venue
+    HistoryWriter(store, folder).run()
+    path = folder / "public/trades/day=2026-11-05/data.parquet"
+    pq.write_table(pq.read_table(path, partitioning=None).slice(0, rows).drop_columns("price"), path)
+    assert differences(store, folder) == [
+        "public/trades/day=2026-11-05/data.parquet: it lacks columns: price"
+    ]
+
+
 def test_a_file_that_was_added_is_told(venue):
     store, _, folder = venue
     HistoryWriter(store, folder).run()
