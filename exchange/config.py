@@ -93,6 +93,11 @@ anew."""
 HANDSHAKE_MS_MAX = 5_000
 """How long a peer may take to prove its key before it is cut off."""
 
+CONNECTS_WAITING_MAX = 4_096
+"""How many peers may wait for their connection to be taken: all that come within a second of an opening. The
+system's own limit (`net.core.somaxconn`) holds, too. What goes beyond is lost, and TCP says it again after
+seconds."""
+
 
 Share = Annotated[int, Meta(ge=1, le=10**9)]
 """So many a second, or at once, of a member."""

@@ -8,6 +8,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from exchange.config import (
+    CONNECTS_WAITING_MAX,
     HANDSHAKE_MS_MAX,
     PING_MS,
     PING_PATIENCE_MS,
@@ -70,6 +71,7 @@ def guarded(context: zmq.Context[zmq.Socket[bytes]], kind: int, secret_key: byte
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.setsockopt(zmq.CURVE_SECRETKEY, secret_key)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS_MAX)
+    socket.setsockopt(zmq.BACKLOG, CONNECTS_WAITING_MAX)
     socket.setsockopt(zmq.TCP_MAXRT, UNREAD_MS_MAX)
     return socket
 
