@@ -119,7 +119,7 @@ def test_the_whole_command_writes_its_page_and_exits_by_the_outcome(package, tmp
 
 def test_soak_is_alone_and_every_campaign_is_planned_once_and_there():
     planned = [one for lane in (ALONE, *SIDE_BY_SIDE) for one in lane]
-    assert [one.name for one in ALONE] == ["soak", "overload"]
+    assert [one.name for one in ALONE] == ["soak", "overload", "crowds"]
     assert sorted(one.name for one in planned) == sorted({one.name for one in planned})
     assert len(SIDE_BY_SIDE) == 2
     [together] = nightly.lanes_for(1)
