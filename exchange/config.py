@@ -189,7 +189,8 @@ class SettlementSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
     memory_bytes: Annotated[int, Meta(ge=128_000_000, le=10**13)] = 1_000_000_000
     """What its store, DuckDB, may take for what it has read of its file and for all queries together. It
-    keeps what it has read for as long as there is room, so that the process grows by this and no more."""
+    keeps what it has read for as long as there is room, so that the process grows by this and no more. New
+    rows stay in it while anybody reads: long reads of a busy venue need more."""
 
 
 class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -81,7 +81,8 @@ class HistoryWriter:
         self._store = store
         self._folder = folder
         self._is_stopped = is_stopped
-        self._asking = threading.Lock()
+        self._reads = threading.Lock()
+        self._gives_way = threading.Event()
         self._since = -1  # all that the store holds up to here is written
         with closing(store.cursor()) as cursor:
             self._made, self._columns = _about(cursor)
@@ -90,8 +91,8 @@ class HistoryWriter:
     def run(self) -> int:
         """Write all that is missing or behind; return how many files. Stopped, it leaves the rest.
 
-        Raises OSError if the disk does not take them, duckdb.OutOfMemoryException if memory is short; it may
-        be called again.
+        Raises OSError if the disk does not take them, duckdb.OutOfMemoryException if memory is short, and
+        MemoryError if it gave way to somebody who needed it; it may be called again.
         """
         partitions, sequence = self.behind()
         for count, partition in enumerate(partitions):
@@ -102,14 +103,20 @@ class HistoryWriter:
             self._since = sequence
         return len(partitions)
 
-    def standing_still(self) -> AbstractContextManager[object]:
-        """Wait until no question of its own takes the store's memory, and have it ask none meanwhile."""
-        return self._asking
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Have it give up the file that it writes, end its transaction, and begin none meanwhile."""
+        self._gives_way.set()
+        try:
+            with self._reads:
+                yield
+        finally:
+            self._gives_way.clear()
 
     def behind(self) -> tuple[list[Partition], int]:
         """Return what is missing or behind, oldest day first, and the sequence as of which that is true."""
         found = []
-        with self._asking, _reading(self._store) as (cursor, sequence):
+        with self._reads, _reading(self._store) as (cursor, sequence):
             changes = {table.changes: _changes(cursor, table, self._since) for table in _BY_CHANGES}
             for table in TABLES:
                 for day, changed in changes[table.changes].items():
@@ -121,7 +128,7 @@ class HistoryWriter:
     def write(self, partition: Partition) -> bool:
         """Write one file: aside, synced, and then in its place. Return False if it was stopped meanwhile.
 
-        At a stop a day of 27 million orders, half written, is no reason to be killed.
+        At a stop a day of 27 million orders, half written, is no reason to be killed. Raises as `run` does.
         """
         table, day = partition
         path = _path(self._folder, table, day)
@@ -129,7 +136,7 @@ class HistoryWriter:
         _make_folder(path.parent, self._folder, folder_mode)
         aside = path.with_name(path.name + ".part")
         aside.unlink(missing_ok=True)  # what a crash has left
-        with _reading(self._store) as (cursor, sequence):
+        with self._reads, _reading(self._store) as (cursor, sequence):
             schema = self._schema(cursor, partition, sequence)
             handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file_mode)
             with open(handle, "wb") as file:
@@ -149,14 +156,15 @@ class HistoryWriter:
         """Write the rows of a day, sorted, slice by slice; return False if it was stopped before the last."""
 
         def ask(query: str) -> pa.Table:
-            with self._asking:
-                return cursor.sql(query).to_arrow_table()
+            return cursor.sql(query).to_arrow_table()
 
         table, query = partition.table, _rows_query(*partition)
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for slice_ in _slices(ask, table, query):
                 if self._is_stopped():
                     return False
+                if self._gives_way.is_set():
+                    raise MemoryError(f"a commit needed the memory that reading {table.place} took")
                 rows = ask(f"select * from ({query}) where {slice_} order by {table.order}")  # noqa: S608
                 writer.write_table(rows.cast(schema), row_group_size=ROW_GROUP_ROWS)
         return True
@@ -187,7 +195,7 @@ class HistoryThread:
         self._thread.start()
 
     def standing_still(self) -> AbstractContextManager[object]:
-        """Keep it from taking the store's memory, which a commit needs."""
+        """Have it let go of the store's memory, which a commit needs, and take none meanwhile."""
         return self._writer.standing_still()
 
     def close(self, seconds_max: float) -> None:
@@ -215,7 +223,7 @@ class HistoryThread:
         """Write what is behind. A full disk and short memory are told of, and it is tried again later."""
         try:
             self._writer.run()
-        except (OSError, duckdb.OutOfMemoryException) as error:
+        except (OSError, MemoryError, duckdb.OutOfMemoryException) as error:
             self._told(str(error))
 
 

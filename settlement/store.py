@@ -46,12 +46,17 @@ from settlement.rows import (
     TermsRow,
 )
 
-CHECKPOINT_THRESHOLD = "64MB"
-"""How large the write-ahead log grows before it is folded into the file. Commits wait meanwhile: at
-90,000 rows a second 0.35 s every 10 s, measured; with 256 MB they wait 2 to 4 s at a time."""
+CHECKPOINT_BYTES = 64_000_000
+"""How large the write-ahead log grows before it is folded into the file, or an eighth of the memory, if that
+is less. Commits wait meanwhile: at 90,000 rows a second 0.35 s every 10 s, measured; with 256 MB they wait
+2 to 4 s at a time."""
 
-MEMORY_LIMIT = "1GB"
+MEMORY_BYTES = 1_000_000_000
 """What the database may take for buffers and all queries together, unless told otherwise."""
+
+CROWDED_SHARE = 4
+"""A write-ahead log of one part in so many of the memory is too large. What it holds is in memory, and takes
+half as much again there, until it is folded; and that it is not while a reader's transaction is open."""
 
 _ACT_ROWS: dict[str, type[msgspec.Struct]] = {
     "members": MemberRow,
@@ -139,9 +144,13 @@ class _Source:
 class Store:
     """The tables of settlement, and the buffer of what is not yet written to them."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, log: Path | None = None, log_bytes_max: int = 0
+    ) -> None:
         """Take over a connection to a database that has the schema; `open` makes one."""
         self._connection = connection
+        self._log = log
+        self._log_bytes_max = log_bytes_max
         self._events = np.zeros(4096, EVENT)
         self._effects = np.zeros(4096, EFFECT)
         self._count = 0
@@ -165,8 +174,7 @@ class Store:
         cls,
         path: Path | str | None = None,
         threads: int = 1,
-        memory_limit: str = MEMORY_LIMIT,
-        checkpoint_threshold: str = CHECKPOINT_THRESHOLD,
+        memory_bytes: int = MEMORY_BYTES,
         spill: Path | None = None,
     ) -> Store:
         """Open the store at `path`, made on first use; None keeps it in memory.
@@ -178,8 +186,8 @@ class Store:
         """
         config: dict[str, Any] = {
             "threads": threads,
-            "memory_limit": memory_limit,
-            "checkpoint_threshold": checkpoint_threshold,
+            "memory_limit": f"{memory_bytes}B",
+            "checkpoint_threshold": f"{min(CHECKPOINT_BYTES, memory_bytes // 8)}B",
             "temp_directory": "" if spill is None else str(spill),
         }
         if path is None:
@@ -187,7 +195,8 @@ class Store:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return cls._taken_over(duckdb.connect(str(path), config=config))
+            connection = duckdb.connect(str(path), config=config)
+            return cls._taken_over(connection, path, memory_bytes // CROWDED_SHARE)
         except duckdb.ConnectionException as error:
             raise StoreInUse(path, str(error)) from error
         except duckdb.Error as error:
@@ -196,10 +205,10 @@ class Store:
             raise StoreDamaged(path, str(error)) from error
 
     @classmethod
-    def _taken_over(cls, connection: duckdb.DuckDBPyConnection) -> Store:
+    def _taken_over(cls, connection: duckdb.DuckDBPyConnection, path: Path, log_bytes_max: int) -> Store:
         """Return the store behind a connection. If there is none it is closed: the file may be set aside."""
         try:
-            return cls(_with_schema(connection))
+            return cls(_with_schema(connection), path.with_name(path.name + ".wal"), log_bytes_max)
         except BaseException:
             connection.close()
             raise
@@ -223,6 +232,17 @@ class Store:
         """How many rows, events, rows of acts and quotes, were added since the last flush."""
         quotes: int = sum(table.num_rows for table in self._quotes)
         return self._count + self._acts + quotes
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether new rows take much of the memory, for the transactions of readers keep them there.
+
+        Who flushes ought to end those first: a commit that finds no memory leaves a store of no use.
+        """
+        try:
+            return self._log is not None and self._log.stat().st_size > self._log_bytes_max
+        except FileNotFoundError:  # it is folded at this moment
+            return False
 
     def add(self, events: np.ndarray, effects: np.ndarray, happened: Happened) -> None:
         """Take copies of what one frame brought; `events` and `effects` have a row an event each.
@@ -261,9 +281,11 @@ class Store:
     def flush(self, watermark: Watermark, programmes: Sequence[ProgrammeRow]) -> None:
         """Write all that was added, the programmes as they stand now and the watermark, or nothing.
 
-        If it raises, nothing is written, what was added is kept, and it may be called again. Raises
-        AssertionError if the watermark would run back or leave out something that was added, or if
-        a ledger entry does not balance.
+        If it raises, nothing is written, what was added is kept, and it may be called again; but for
+        duckdb.TransactionException. That a commit raises which finds no memory: the file is right, and what
+        DuckDB has in memory need not be, so the store must be opened anew. Raises AssertionError if the
+        watermark would run back or leave out something that was added, or if a ledger entry does not
+        balance.
         """
         assert watermark.sequence >= self._last_sequence, (
             f"watermark {watermark.sequence} leaves out sequence {self._last_sequence}"

@@ -158,16 +158,18 @@ class QueryDesk:
             return [said for work in silent if (said := self._stop(work, "idle"))]
 
     @contextmanager
-    def standing_still(self) -> Iterator[None]:
-        """Stop what is at work, for it takes memory that a commit needs, and begin nothing meanwhile."""
+    def standing_still(self) -> Iterator[list[Answered]]:
+        """End whatever has begun, for it keeps memory that a commit needs, and begin nothing meanwhile.
+
+        An answer in chunks keeps it between two chunks, too. Gives what is to be said of those.
+        """
         with self._changed:
             self._is_still = True
-            for work in self._work.values():
-                if work.is_running:
-                    self._stop(work, "memory")
+            begun = [work for work in self._work.values() if work.is_running or work.question is not None]
+            ended = [said for work in begun if (said := self._stop(work, "memory"))]
             self._changed.wait_for(lambda: not self._running.total(), STILL_SECONDS)
         try:
-            yield
+            yield ended
         finally:
             with self._changed:
                 self._is_still = False
@@ -322,6 +324,9 @@ def _ended(work: Work) -> Refused:
     if work.stopped == "idle":
         value, remedy = f"{STREAM_IDLE_SECONDS:.0f} s", "ask again, and read on without long pauses"
         return Refused(work.query.request, "idle", "chunks", value, remedy)
+    if work.stopped == "memory":
+        value = "a commit needed the memory that it took"
+        return Refused(work.query.request, "memory", "sql", value, "ask for less at once, or ask again")
     return Refused(work.query.request, work.stopped, "sql", "was not wanted any more", "ask again")
 
 

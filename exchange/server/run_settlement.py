@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 
 import duckdb
@@ -45,7 +47,7 @@ def run(folder: Folder, settings: Settings, stop: Stop) -> None:
     """Catch up with the journal, then settle what comes; queries are worked on beside it."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     commits = commit_subscriber(context, settings.listen.commits)
-    settler, told = caught_up(folder, commits, stop, f"{settings.settlement.memory_bytes}B")
+    settler, told = caught_up(folder, commits, stop, settings.settlement.memory_bytes)
     store, follower = settler.store, settler.follower
     registry = follower.engine.registry
     guard = authenticator(context, Keyring(lambda key: key in registry.keys))
@@ -56,13 +58,14 @@ def run(folder: Folder, settings: Settings, stop: Stop) -> None:
     desk = QueryDesk(context, QueryService(store))
     history = HistoryThread(store, folder.history, _tell_of_history)
     rehearsals = RehearsalDesk(context)
+    settler.making_room = lambda: _others_stand_still(desk, history, router)
     told = " ".join(filter(None, (told, follower.told)))
     report_ready(bound, sequence=follower.engine.sequence, snapshot=follower.snapshot, told=told)
     is_damaged = False
     try:
         _work(settler, desk, rehearsals, history, router, commits, stop)
         settler.settle(last_commit(folder.journal, follower))
-        _flush(settler, desk, history)
+        settler.flush()
     except duckdb.Error as error:
         is_damaged = is_damage(error)
         raise
@@ -78,13 +81,13 @@ def run(folder: Folder, settings: Settings, stop: Stop) -> None:
 
 
 def caught_up(
-    folder: Folder, commits: zmq.Socket[bytes], stop: Stop, memory_limit: str
+    folder: Folder, commits: zmq.Socket[bytes], stop: Stop, memory_bytes: int
 ) -> tuple[Settler, str]:
     """Return a settler that has folded all that is synced, and what is to be told of its store.
 
     A store in which damage is found on the way is set aside, and one begun anew.
     """
-    store, told = open_store(folder.settlement, memory_limit)
+    store, told = open_store(folder.settlement, memory_bytes)
     try:
         return _caught_up(folder, store, commits, stop), told
     except duckdb.Error as error:
@@ -92,7 +95,7 @@ def caught_up(
         if not is_damage(error):
             raise
         told = begin_anew(folder.settlement, error)
-    anew = Store.open(folder.settlement, memory_limit=memory_limit)
+    anew = Store.open(folder.settlement, memory_bytes=memory_bytes)
     return _caught_up(folder, anew, commits, stop), told
 
 
@@ -139,7 +142,7 @@ def _work(
             listening.is_due(time.monotonic())
         settler.settle(commit, seconds_max=FLUSH_SECONDS)
         if settler.is_ahead and time.monotonic() >= settler.flush_due:
-            _flush(settler, desk, history)
+            settler.flush()
         while router.poll(0):
             _take_query(router, desk, rehearsals, settler)
         _hand_back(router, desk, rehearsals)
@@ -160,13 +163,14 @@ def _hand_back(router: zmq.Socket[bytes], desk: QueryDesk, rehearsals: Rehearsal
             router.send_multipart(worker.done(), zmq.NOBLOCK, copy=False)
 
 
-def _flush(settler: Settler, desk: QueryDesk, history: HistoryThread) -> None:
-    """Commit what is due. Where others have left no memory for it they are stopped: it comes first."""
-    try:
-        settler.flush()
-    except duckdb.OutOfMemoryException:
-        with desk.standing_still(), history.standing_still():
-            settler.flush()
+@contextmanager
+def _others_stand_still(desk: QueryDesk, history: HistoryThread, router: zmq.Socket[bytes]) -> Iterator[None]:
+    """End all that reads the store, so that a commit finds memory, and let nothing begin meanwhile."""
+    _log.warning("readers ended", extra={"why": "they left a commit little memory"})
+    with desk.standing_still() as ended, history.standing_still():
+        yield
+    for said in ended:
+        router.send_multipart(said, zmq.NOBLOCK)
 
 
 def statistics(settler: Settler, known: int, queries: int, now: int) -> FollowerStats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import duckdb
@@ -16,22 +17,22 @@ from exchange.server.replay import ReplayParted
 from feeds.bars import MINUTE_NS
 from settlement.quotes import quotes_of
 from settlement.reconcile import Reconciler, Unreconciled
-from settlement.store import MEMORY_LIMIT, Store, StoreDamaged, Watermark
+from settlement.store import MEMORY_BYTES, Store, StoreDamaged, Watermark
 
 DAMAGE = "Corrupt database file"
 """What DuckDB says then."""
 
 
-def open_store(path: Path, memory_limit: str = MEMORY_LIMIT) -> tuple[Store, str]:
+def open_store(path: Path, memory_bytes: int = MEMORY_BYTES) -> tuple[Store, str]:
     """Open the store; a file that DuckDB cannot read is set aside, and the store begins anew.
 
     Returns the store and what is to be told of it, empty if nothing is.
     """
     try:
-        return Store.open(path, memory_limit=memory_limit), ""
+        return Store.open(path, memory_bytes=memory_bytes), ""
     except StoreDamaged as damage:
         told = begin_anew(path, damage)
-        return Store.open(path, memory_limit=memory_limit), told
+        return Store.open(path, memory_bytes=memory_bytes), told
 
 
 def begin_anew(path: Path, damage: Exception) -> str:
@@ -79,6 +80,8 @@ class Settler:
         self.store = store
         self.flush_due = 0.0
         self.is_ahead = False
+        self.making_room: Callable[[], AbstractContextManager[object]] = nullcontext
+        """Has others let go of the store's memory, which a flush needs."""
         self._note = note
         self._reconciler = Reconciler(store)
         self._reconcile_flushes = reconcile_flushes
@@ -156,24 +159,29 @@ class Settler:
     def flush(self) -> None:
         """Commit what is pending, with the watermark, and note how far the store has come.
 
-        Raises `Unreconciled` where it looks, and store and ledger part.
+        It comes first: readers that leave it little memory have to make room. Raises `Unreconciled` where it
+        looks, and store and ledger part.
         """
         engine = self.follower.engine
         if engine.sequence <= self.store.watermark.sequence:
             return
         position: Position = self.follower.position
         rows = self.store.pending
-        self.store.flush(
-            Watermark(
-                sequence=engine.sequence,
-                time=engine.time,
-                segment=position.segment,
-                offset=position.offset,
-                digest=self.follower.digest,
-                frames=self.follower.frames,
-            ),
-            engine.programmes(),
+        mark = Watermark(
+            sequence=engine.sequence,
+            time=engine.time,
+            segment=position.segment,
+            offset=position.offset,
+            digest=self.follower.digest,
+            frames=self.follower.frames,
         )
+        programmes = engine.programmes()
+        try:
+            with self.making_room() if self.store.is_crowded else nullcontext():
+                self.store.flush(mark, programmes)
+        except duckdb.OutOfMemoryException:
+            with self.making_room():
+                self.store.flush(mark, programmes)
         self.is_ahead = False
         self._note(engine.sequence)
         self.flushes += 1

@@ -5,18 +5,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from time import monotonic
-from types import SimpleNamespace
-from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
 from exchange.client.errors import RequestRefused, Timeout
 from exchange.client.statements import Statement
-from exchange.server.run_settlement import _flush
-from settlement.history import HistoryWriter
 from settlement.queries import QueryLimits
 from settlement.store import Store
 from tests.server.query_house import QueryHouse
@@ -187,22 +182,6 @@ def test_a_commit_that_finds_no_memory_stops_what_is_at_work(house):
             assert not house.desk._running.total()
         history.sql("select 1")
         assert asked.answer.code == "memory"
-
-
-def test_a_commit_that_finds_no_memory_waits_for_the_history(house, store, tmp_path):
-    history: Any = HistoryWriter(store, tmp_path)
-    stands_still = []
-
-    def flush() -> None:
-        """Have memory at the second try."""
-        stands_still.append(history.standing_still().locked())
-        if not stands_still[-1]:
-            raise duckdb.OutOfMemoryException("not enough")
-
-    settler: Any = SimpleNamespace(flush=flush)
-    _flush(settler, house.desk, history)
-    assert stands_still == [False, True]
-    assert history.run() > 0
 
 
 def test_units_and_yuan_come_with_public_columns(house, tmp_path):

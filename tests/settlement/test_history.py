@@ -348,7 +348,7 @@ def test_a_day_of_one_asset_larger_than_the_memory_is_written(tmp_path, monkeypa
     """Sorted as one slice these lines of money take more than the limit, and none of them is written."""
     monkeypatch.setattr("settlement.history.SLICE_ROWS", 20_000)
     folder = tmp_path / "history"
-    with contextlib.closing(Store.open(tmp_path / "settlement.duckdb", memory_limit="64MB")) as store:
+    with contextlib.closing(Store.open(tmp_path / "settlement.duckdb", memory_bytes=64_000_000)) as store:
         store.cursor().execute(
             """
             insert into base.postings (entry, sequence, time, member, account, asset, amount, trade)

@@ -235,7 +235,7 @@ def test_a_bomb_of_memory_is_stopped_by_how_the_process_grows(store, sql):
 
 
 def test_what_takes_too_much_memory_is_refused():
-    store = Store.open(memory_limit="40MB")
+    store = Store.open(memory_bytes=40_000_000)
     told = refusal(QueryService(store).answer("select len(list(i)) from range(100000000) as t(i)"))
     assert told.code == "memory"
     store.close()

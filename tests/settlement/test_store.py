@@ -54,11 +54,11 @@ def records(store: Store, query: str) -> list[dict[str, object]]:
 def test_what_a_query_has_no_memory_for_goes_to_a_folder_where_one_is_named(tmp_path):
     spill = tmp_path / "spill"
     large = "select count(*) from (select i, max(-i) from range(3000000) as t(i) group by i)"
-    store = Store.open(tmp_path / "refusing.duckdb", memory_limit="60MB")
+    store = Store.open(tmp_path / "refusing.duckdb", memory_bytes=60_000_000)
     with pytest.raises(duckdb.OutOfMemoryException):
         store.cursor().execute(large)
     store.close()
-    store = Store.open(tmp_path / "spilling.duckdb", memory_limit="60MB", spill=spill)
+    store = Store.open(tmp_path / "spilling.duckdb", memory_bytes=60_000_000, spill=spill)
     assert store.cursor().execute(large).fetchall() == [(3_000_000,)]
     assert any(spill.iterdir())
     store.close()
