@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
@@ -18,6 +19,8 @@ from feeds.bars import MINUTE_NS
 from settlement.quotes import quotes_of
 from settlement.reconcile import Reconciler, Unreconciled
 from settlement.store import MEMORY_BYTES, Store, StoreDamaged, Watermark
+
+T = TypeVar("T")
 
 DAMAGE = "Corrupt database file"
 """What DuckDB says then."""
@@ -176,12 +179,7 @@ class Settler:
             frames=self.follower.frames,
         )
         programmes = engine.programmes()
-        try:
-            with self.making_room() if self.store.is_crowded else nullcontext():
-                self.store.flush(mark, programmes)
-        except duckdb.OutOfMemoryException:
-            with self.making_room():
-                self.store.flush(mark, programmes)
+        self._having_room(lambda: self.store.flush(mark, programmes))
         self.is_ahead = False
         self._note(engine.sequence)
         self.flushes += 1
@@ -198,4 +196,14 @@ class Settler:
     def unreconciled(self) -> list[str]:
         """Return in words where the store and the ledger in memory part; both at the store's watermark."""
         engine = self.follower.engine
-        return self._reconciler.differences(engine.core.ledger, engine.programmes())
+        return self._having_room(
+            lambda: self._reconciler.differences(engine.core.ledger, engine.programmes())
+        )
+
+    def _having_room(self, work: Callable[[], T]) -> T:
+        """Do what takes the store's memory; without others, where they leave it little or have left none."""
+        if not self.store.is_crowded:
+            with suppress(duckdb.OutOfMemoryException):
+                return work()
+        with self.making_room():
+            return work()

@@ -126,6 +126,27 @@ def test_a_flush_that_found_no_memory_is_tried_once_more_unless_it_was_committin
     assert tried == tries
 
 
+def test_a_store_that_finds_no_memory_to_be_reconciled_has_others_make_room(journal, monkeypatch):
+    settler = Settler(Follower(journal), Store.open(), reconcile_flushes=1)
+    has_room: list[bool] = []
+    differences = settler._reconciler.differences
+
+    def compared(*args: Any) -> list[str]:
+        if not has_room:
+            raise duckdb.OutOfMemoryException("failed to pin block")
+        return differences(*args)
+
+    @contextmanager
+    def making_room():
+        has_room.append(True)
+        yield
+
+    monkeypatch.setattr(settler._reconciler, "differences", compared)
+    settler.making_room = making_room
+    settler.settle_all()
+    assert has_room == [True]
+
+
 def test_queries_at_work_and_between_two_chunks_are_ended_and_those_that_wait_go_on(store):
     house = QueryHouse(store)
     with house.client() as history, house.client() as other, ThreadPoolExecutor() as pool:
