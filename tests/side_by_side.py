@@ -50,9 +50,10 @@ BOOK = Part(
 )
 SERVER = Part("server", ("tests/server", "tests/fire"))
 SHORTER = (
-    Part("members", ("tests/certify", "tests/client", "tests/desk")),
+    Part("worlds", ("tests/simulation",)),
     Part("engine", ("tests/engine", "tests/settlement", "settlement")),
-    Part("worlds", ("tests/simulation", "tests/nightly", "tests/fuzz", "tests/mutation")),
+    Part("noise", ("tests/nightly", "tests/fuzz", "tests/mutation")),
+    Part("members", ("tests/certify", "tests/client", "tests/desk")),
 )
 DOCS = Part("docs", ("tests/docs",))
 
