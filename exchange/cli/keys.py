@@ -43,6 +43,9 @@ from exchange.protocol.messages import KeyHolder
 
 OPERATOR = "operator"
 
+_DASHED_KEY = re.compile(r"-(?!-why=)[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{39}")
+"""A public key (40 characters of Z85) that begins as an option does."""
+
 NAMES_TRIED_MAX = 1_000
 """Most names that are tried for a new profile's file."""
 
@@ -230,7 +233,20 @@ def key_rotate(why: str, profile: str, *, as_json: bool) -> None:
     click.echo("sessions that are open under the old key are at an end: let them connect anew")
 
 
-@key.command("revoke", epilog="Example: bourse key revoke 'Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID'")
+class _OfPublicKey(click.Command):
+    """A command on a public key, which one time in 85 begins with a dash and is no option for that."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, such keys behind all options."""
+        if "--" in args:
+            return super().parse_args(ctx, args)
+        keys = list(filter(_DASHED_KEY.fullmatch, args))
+        return super().parse_args(ctx, [*(one for one in args if one not in keys), "--", *keys])
+
+
+@key.command(
+    "revoke", cls=_OfPublicKey, epilog="Example: bourse key revoke 'Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID'"
+)
 @click.argument("public_key")
 @why_else("bourse key revoke")
 @with_dry_run

@@ -7,6 +7,7 @@ import stat
 from itertools import count
 
 import pytest
+import zmq
 from click.testing import CliRunner
 
 from exchange.cli import bourse
@@ -168,6 +169,31 @@ def test_a_revoked_key_opens_nothing(venue, firm):
     assert not is_let_in(venue.profile(firm))
     assert keys_of(firm) == []
     assert refused("key", "revoke", public_key) == "key_invalid"
+
+
+@pytest.mark.parametrize("dashes", ["-", "-h", "--"])
+def test_a_key_that_begins_like_an_option_is_taken_for_a_key(dashes):
+    public_key = dashes.ljust(40, "k")
+    for words in (
+        [public_key, "--why", "lost"],
+        ["--why=lost", public_key],
+        ["--why=lost", "--", public_key],
+    ):
+        assert refused("key", "revoke", *words) == "key_invalid"
+    assert "No such option" in call("key", "revoke", "--lost", public_key, code=2)
+    assert "Missing argument" in call("key", "revoke", f"--why={'x' * 34}", code=2)
+
+
+def test_such_a_key_is_made_shown_used_and_revoked(venue, monkeypatch):
+    dashed = next(pair for pair in iter(zmq.curve_keypair, None) if pair[0].startswith(b"-"))
+    monkeypatch.setattr("zmq.curve_keypair", lambda: dashed)
+    facts("admit", "--member", "DASHED", "--region", "HANGZHOU", "--size", "small", "--why", "a test")
+    public_key = facts("key", "new", "DASHED")["public_key"]
+    assert public_key.startswith("-")
+    assert keys_of("DASHED") == [public_key]
+    assert is_let_in(venue.profile("DASHED"))
+    call("key", "revoke", public_key, "--why", "lost")
+    assert not is_let_in(venue.profile("DASHED"))
 
 
 # --- rotate ------------------------------------------------------------------------------------
