@@ -6,11 +6,9 @@ must hold all of it at the end, and nothing twice: `World.differences` tells.
 
 from __future__ import annotations
 
-import select
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import duckdb
@@ -24,12 +22,11 @@ from exchange.server.founding import MILLION_YUAN, standard_acts, this_year, vou
 from exchange.server.replay import entered_orders
 from exchange.server.supervisor import FEED, SEQUENCER, SETTLEMENT, Supervisor
 from exchange.server.taking import SNAPSHOT
+from tests.waiting import PATIENCE_SECONDS, until
 
 SIDES = {"ANN": "buy", "ALIBABA": "sell"}
 ROLES = (SEQUENCER, SETTLEMENT, FEED, SNAPSHOT)
 LINES_A_ROUND = 120
-PATIENCE_SECONDS = 90.0
-LOOK_SECONDS = 0.02
 SETTINGS = Settings(snapshots=SnapshotSettings(every_commands=1_000))
 """A snapshot's process runs so often that it is met alive."""
 
@@ -92,14 +89,12 @@ class World:
 
     def until(self, condition):
         """Look after the venue until something has come about, and return it."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < end:
-            assert all(trader.poll() is None for trader in self.traders), "a trader has given up"
-            self.supervisor.look_after()
-            if found := condition():
-                return found
-            select.select((), (), (), LOOK_SECONDS)
-        raise AssertionError("it did not come about in time")
+        return until(condition, self.look_after)
+
+    def look_after(self):
+        """Do what the venue's own process does all the time; its traders must not have given up."""
+        assert all(trader.poll() is None for trader in self.traders), "a trader has given up"
+        self.supervisor.look_after()
 
     def more(self, word, count):
         """Wait until every ledger has more lines of a sort."""
@@ -110,17 +105,18 @@ class World:
         """Let the traders hear the rest, and the settlement come to the end; then stop all."""
         for trader in self.traders:
             hang_up(trader)
-        for trader in self.traders:
-            end = time.monotonic() + PATIENCE_SECONDS
-            while trader.poll() is None and time.monotonic() < end:
-                self.supervisor.look_after()
-                select.select((), (), (), LOOK_SECONDS)
-            assert trader.wait(0) == 0
+        codes = until(self.codes, self.supervisor.look_after)
+        assert set(codes) == {0}
         self.traders.clear()
         with connect_sync(self.folder.profile("ANN"), timeout=PATIENCE_SECONDS) as client:
             head = client.sequence
         self.until(lambda: self.folder.passed() >= head)
         self.supervisor.stop()
+
+    def codes(self):
+        """Return the traders' exit codes, once all have ended."""
+        codes = [trader.poll() for trader in self.traders]
+        return codes if None not in codes else []
 
     def end(self):
         """End every process, whatever has happened."""

@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from urllib.request import urlopen
 
 import msgspec
@@ -23,8 +22,7 @@ from exchange.server.health import VenueState
 from exchange.server.logs import LogLine
 from exchange.server.process import FollowerStats, SequencerStats
 from exchange.server.supervisor import FEED, SEQUENCER, SETTLEMENT, Supervisor, VenueFailed, raise_handles
-
-PATIENCE_SECONDS = 60.0
+from tests.waiting import PATIENCE_SECONDS, until
 
 PLAYER = """
 import signal, sys
@@ -92,16 +90,6 @@ def venue(folder, parts, monkeypatch):
     made.stop()
 
 
-def until(condition, supervisor):
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        supervisor.look_after()
-        if found := condition():
-            return found
-        os.sched_yield()
-    raise AssertionError("it did not come about in time")
-
-
 def events(folder):
     text = folder.logs.joinpath("supervisor.log").read_bytes()
     return [msgspec.json.decode(line, type=LogLine).event for line in text.splitlines()]
@@ -115,7 +103,7 @@ def test_processes_begin_are_heard_and_end_the_sequencer_first(venue, folder):
     supervisor, told = venue
     assert supervisor.state().faults[0] == "sequencer is starting"
     assert supervisor.start()
-    until(lambda: all(one.stats for one in supervisor.state().processes), supervisor)
+    until(lambda: all(one.stats for one in supervisor.state().processes), supervisor.look_after)
     assert stats_of(supervisor, SEQUENCER) == SequencerStats(sequence=9, sessions=2)
     assert stats_of(supervisor, FEED) == FollowerStats(sequence=8, lag_commands=1)
     state = supervisor.state()
@@ -195,7 +183,7 @@ def test_what_dies_is_begun_again_without_waiting_and_counted(venue, folder):
     supervisor.look_after()
     assert supervisor.processes[FEED] is not process
     assert told == ["feed ended with code -9; it is begun again"]
-    until(lambda: supervisor.children[FEED].is_noted, supervisor)
+    until(lambda: supervisor.children[FEED].is_noted, supervisor.look_after)
     feed = supervisor.state().processes[2]
     assert (feed.role, feed.state, feed.restarts) == (FEED, "ready", 1)
     assert [event for event in events(folder) if "re" in event and event != "ready"] == [
@@ -210,7 +198,7 @@ def test_what_dies_too_often_ends_the_venue(venue, parts):
     parts[FEED] = "dies"
     supervisor.processes[FEED].kill()
     with pytest.raises(VenueFailed, match="feed died 6 times in a minute"):
-        until(lambda: False, supervisor)
+        until(lambda: False, supervisor.look_after)
     assert len(told) == 5
 
 

@@ -16,7 +16,7 @@ from exchange.client.wire import Options
 from exchange.profiles import Endpoints, Profile
 from exchange.protocol.messages import QUERIES
 from exchange.protocol.query_messages import Rehearse
-from exchange.server.query_desk import QueryDesk
+from exchange.server.query_desk import QueryDesk, Work
 from exchange.server.sockets import Keyring, authenticator, guarded
 from settlement.queries import QueryLimits, QueryService
 from settlement.store import Store
@@ -60,6 +60,10 @@ class QueryHouse:
             yield SyncHistory(queries, threading.Lock())
         finally:
             queries.close()
+
+    def works(self) -> list[Work]:
+        """Return the queries that the desk has not done with."""
+        return list(self.desk._work.values())
 
     def close(self) -> None:
         self._stop.set()

@@ -22,6 +22,7 @@ from exchange.server.folder import new_key_pair
 from exchange.server.sockets import AUTOMATIC_ID_BYTES
 from matching.vocabulary import CommandKind, EventKind
 from tests.server.house import NAMES, PATIENCE_MS, House
+from tests.waiting import until
 
 GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00"
 """The first 12 bytes of ZMTP 3.0; the mechanism and more follow."""
@@ -73,15 +74,6 @@ def knock(address, first):
 
 def handles():
     return len(os.listdir("/proc/self/fd"))
-
-
-def until(condition):
-    """Wait for what another thread of this process does."""
-    for _ in range(PATIENCE_MS // 10):
-        if condition():
-            return
-        select.select((), (), (), 0.01)
-    raise AssertionError("it did not come about")
 
 
 def test_hostile_handshakes_let_nobody_in_and_disturb_nobody(house, scale):

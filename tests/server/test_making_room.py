@@ -22,9 +22,9 @@ from matching.vocabulary import Side
 from settlement.history import HistoryWriter
 from settlement.store import Store
 from tests.server.query_house import QueryHouse
-from tests.server.test_query_desk import until, works
 from tests.server.venue import Venue, commands, new
 from tests.settlement.tape import a_day, founded, settle
+from tests.waiting import until
 
 SMALL = 40_000_000
 MUCH = """
@@ -55,6 +55,13 @@ def store(tmp_path):
     settle(store, a_day(tape))
     yield store
     store.close()
+
+
+@contextmanager
+def noting(made: list[bool]):
+    """Make room for a commit, and note it."""
+    made.append(True)
+    yield
 
 
 def test_a_reader_that_keeps_new_rows_in_memory_is_ended_before_there_is_no_room(journal, tmp_path):
@@ -108,13 +115,8 @@ def test_a_flush_that_found_no_memory_is_tried_once_more_unless_it_was_committin
             raise error
         flush(*args)
 
-    @contextmanager
-    def making_room():
-        has_room.append(True)
-        yield
-
     monkeypatch.setattr(store, "flush", flushed)
-    settler.making_room = making_room
+    settler.making_room = lambda: noting(has_room)
     frame = next(read_frames(journal))
     settler._fold(frame, 1)
     if len(tries) == 1:
@@ -124,10 +126,12 @@ def test_a_flush_that_found_no_memory_is_tried_once_more_unless_it_was_committin
         settler.flush()
         assert store.watermark.sequence == frame.last
     assert tried == tries
+    store.close()
 
 
 def test_a_store_that_finds_no_memory_to_be_reconciled_has_others_make_room(journal, monkeypatch):
-    settler = Settler(Follower(journal), Store.open(), reconcile_flushes=1)
+    empty = Store.open()
+    settler = Settler(Follower(journal), empty, reconcile_flushes=1)
     has_room: list[bool] = []
     differences = settler._reconciler.differences
 
@@ -136,15 +140,11 @@ def test_a_store_that_finds_no_memory_to_be_reconciled_has_others_make_room(jour
             raise duckdb.OutOfMemoryException("failed to pin block")
         return differences(*args)
 
-    @contextmanager
-    def making_room():
-        has_room.append(True)
-        yield
-
     monkeypatch.setattr(settler._reconciler, "differences", compared)
-    settler.making_room = making_room
+    settler.making_room = lambda: noting(has_room)
     settler.settle_all()
     assert has_room == [True]
+    empty.close()
 
 
 def test_queries_at_work_and_between_two_chunks_are_ended_and_those_that_wait_go_on(store):
@@ -152,15 +152,15 @@ def test_queries_at_work_and_between_two_chunks_are_ended_and_those_that_wait_go
     with house.client() as history, house.client() as other, ThreadPoolExecutor() as pool:
         stream = history.stream("from range(1000000000)", chunk_rows=1000)
         next(stream)
-        (read,) = works(house)
+        (read,) = house.works()
         until(lambda: not read.is_waiting and not read.is_running)
         sent: list[list[bytes]] = []
         router: Any = SimpleNamespace(send_multipart=lambda parts, _: sent.append(parts))
         still: Any = SimpleNamespace(standing_still=threading.Lock)
         with _others_stand_still(house.desk, still, router):
-            assert works(house) == []
+            assert house.works() == []
             asked = pool.submit(other.sql, "select 1 as one")
-            until(lambda: works(house))
+            until(house.works)
             assert sent == []
         ((session, said),) = sent
         assert session == read.session

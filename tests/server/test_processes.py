@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -22,8 +22,7 @@ from exchange.server.supervisor import FEED, SEQUENCER, SETTLEMENT, Supervisor, 
 from exchange.server.warm import warm_up
 from settlement.history import differences
 from settlement.store import Store
-
-PATIENCE_SECONDS = 60.0
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,19 +46,6 @@ def venue(tmp_path):
     finally:
         supervisor.stop()
         assert all(process.poll() is not None for process in supervisor.processes.values())
-
-
-def until(condition, supervisor=None):
-    """Wait for something that another process does, and look after the venue meanwhile."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        if supervisor is not None:
-            supervisor.look_after()
-        found = condition()
-        if found:
-            return found
-        os.sched_yield()
-    raise AssertionError("it did not come about in time")
 
 
 def test_an_order_goes_from_a_firm_to_a_settled_subsidised_trade(venue):
@@ -119,6 +105,11 @@ def insisted(supervisor, client, tickets, ids):
     raise AssertionError("the venue did not come back")
 
 
+def ended(process):
+    """Tell whether a process has ended."""
+    return process.poll() is not None
+
+
 def answered_orders(supervisor, folder, kill, rounds):
     """Place orders batch by batch, calling `kill` in between; return every order that was answered."""
     answered = {}
@@ -132,7 +123,7 @@ def answered_orders(supervisor, folder, kill, rounds):
                 assert not isinstance(outcome, OrderRejected), outcome
                 answered[outcome.id] = outcome.client_id
             if process is not None:
-                until(lambda process=process: process.poll() is not None)
+                until(partial(ended, process))
                 supervisor.look_after()
     return answered
 

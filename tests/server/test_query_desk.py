@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from time import monotonic
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -16,10 +14,10 @@ from settlement.queries import QueryLimits
 from settlement.store import Store
 from tests.server.query_house import QueryHouse
 from tests.settlement.tape import a_day, founded, settle
+from tests.waiting import PATIENCE_SECONDS, until
 
 ENDLESS = "select sum(i % 7) from range(1000000000000) as t(i)"
 """It takes the same little memory throughout: nothing but a limit or an alarm ends it."""
-PATIENCE = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -37,25 +35,13 @@ def house(store: Store):
     house.close()
 
 
-def until(done) -> None:
-    """Wait, without sleeping long, for what another thread does."""
-    end, pause = monotonic() + PATIENCE, threading.Event()
-    while not done():
-        assert monotonic() < end
-        pause.wait(0.005)
-
-
-def works(house: QueryHouse) -> list:
-    return list(house.desk._work.values())
-
-
 def test_an_answer_of_any_length_comes_in_chunks_of_one_sequence(house, store):
     with house.client() as history:
         tables = list(history.stream("select i, i % 3 as word from range(100000) t(i)", chunk_rows=30_000))
     assert [len(table) for table in tables] == [30_000, 30_000, 30_000, 10_000]
     assert {table.sequence for table in tables} == {store.watermark.sequence}
     assert pa.concat_tables([table.to_arrow() for table in tables])["i"].to_pylist() == list(range(100_000))
-    until(lambda: not works(house))
+    until(lambda: not house.works())
 
 
 def test_an_answer_without_rows_is_one_table_with_its_columns(house):
@@ -77,12 +63,12 @@ def test_no_more_is_made_than_a_few_chunks_ahead(house):
     with house.client() as history:
         stream = history.stream("from range(1000000000)", chunk_rows=1000)
         next(stream)
-        (work,) = works(house)
+        (work,) = house.works()
         until(lambda: not work.is_waiting and not work.is_running)
         assert work.credit == 0
         assert work.question._chunks <= 4
         stream.close()
-        until(lambda: not works(house))
+        until(lambda: not house.works())
 
 
 def test_a_member_has_two_answers_in_chunks_and_gets_another_when_one_is_closed(house):
@@ -93,7 +79,7 @@ def test_a_member_has_two_answers_in_chunks_and_gets_another_when_one_is_closed(
         with pytest.raises(RequestRefused, match="2 of your answers in chunks are open"):
             next(streams[2])
         streams[0].close()
-        until(lambda: len(works(house)) == 1)
+        until(lambda: len(house.works()) == 1)
         assert len(next(history.stream("from range(10)"))) == 10
 
 
@@ -105,7 +91,7 @@ def test_a_refusal_ends_a_stream(house):
         with pytest.raises(RequestRefused, match="Could not convert"):
             list(broken)
         assert list(broken) == []
-    until(lambda: not works(house))
+    until(lambda: not house.works())
 
 
 def test_a_stream_has_a_limit_of_rows(store):
@@ -136,7 +122,7 @@ def test_a_call_that_gives_up_takes_its_query_back(house):
     with house.client() as history:
         with pytest.raises(Timeout):
             history.sql(ENDLESS, timeout=0.3)
-        until(lambda: not works(house))
+        until(lambda: not house.works())
         assert history.sql("select 1 as one").rows() == [{"one": 1}]
 
 
@@ -148,7 +134,7 @@ def test_a_client_that_is_closed_takes_its_queries_back(house):
         history._desk.session.ask((ENDLESS, ()))
         with pytest.raises(Timeout):
             history.sql(ENDLESS, timeout=0.2)
-    until(lambda: not works(house))
+    until(lambda: not house.works())
 
 
 def test_a_short_query_is_not_behind_long_ones(store):
@@ -159,8 +145,8 @@ def test_a_short_query_is_not_behind_long_ones(store):
                 history._desk.session.ask(Statement(ENDLESS, ()))
             with pytest.raises(Timeout):
                 history.sql("select 1", timeout=0.2)
-        assert light.sql("select 7 as seven", timeout=PATIENCE).rows() == [{"seven": 7}]
-        until(lambda: [*Counter(work.member for work in works(house) if work.is_running).values()] == [1, 1])
+        assert light.sql("select 7 as seven", timeout=PATIENCE_SECONDS).rows() == [{"seven": 7}]
+        until(lambda: [*Counter(work.member for work in house.works() if work.is_running).values()] == [1, 1])
     house.close()
 
 
@@ -177,7 +163,7 @@ def test_a_commit_that_finds_no_memory_stops_what_is_at_work(house):
         asked = history._desk.session.ask((ENDLESS, ()))
         with pytest.raises(Timeout):
             history.sql(ENDLESS, timeout=0.2)
-        until(lambda: any(work.is_running for work in works(house)))
+        until(lambda: any(work.is_running for work in house.works()))
         with house.desk.standing_still():
             assert not house.desk._running.total()
         history.sql("select 1")
