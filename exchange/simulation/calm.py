@@ -96,7 +96,12 @@ def lacks(world: World) -> list[str]:
         if member.seat.session.ended is None
         and ((open_ := member.open_requests(member.seat.clock())) or not member.seat.session.ready)
     ]
-    return behind + unread + silent
+    unseen = [
+        fault
+        for reader in world.audience.readers
+        for fault in world.chronicle.unseen(reader.books, reader.name)
+    ]
+    return behind + unread + unseen + silent
 
 
 def rebuild(world: World) -> None:

@@ -19,7 +19,7 @@ from exchange.simulation.laws_of_orders import Lives
 from exchange.simulation.laws_of_queues import PRIORITY, Queue, Queues, faults_of_queues, levels_of, queues_of
 from feeds.builder import BookBuilder, Books, State
 from matching.invariants import faults_of
-from matching.vocabulary import Side
+from matching.vocabulary import RejectReason, Side
 from settlement.compare import differences
 from settlement.store import Store
 
@@ -69,6 +69,8 @@ class Chronicle:
         self.synced = 0
         self.lives = Lives()
         self.money = Money()
+        self.acts: dict[int, SignedAct] = {}
+        """What was done on somebody's word, by sequence."""
         self.time = 0
         self._thorough_every = thorough_every
         self._hashes = {0: Engine().state_hash()}
@@ -106,6 +108,9 @@ class Chronicle:
         seen = Witnessed(commands.copy(), kept, self._ids_max, frame_last)
         self._fold(engine, seen)
         self._past.append(seen)
+        for signed, result in zip(acts, outcome.acts, strict=True):
+            if result.reason == RejectReason.NONE:
+                self.acts[result.sequence] = signed
         self._hold(engine, kept.events)
         self._engine = engine
         self._ids_max = int(engine.core.memory.used[0]["ids_max"])
@@ -194,6 +199,7 @@ class Chronicle:
             self._fold(engine, seen)
         self.lives.hold_against(engine)
         self.money.hold_against(engine)
+        self.acts = {at: signed for at, signed in self.acts.items() if at <= last}
         self._hashes = {at: known for at, known in self._hashes.items() if at <= last}
         for noted in self._shown.values():
             while noted[-1].sequence > last:
@@ -239,6 +245,16 @@ class Chronicle:
         noted = self._shown.get(instrument, [Shown(0, _EMPTY)])
         at = bisect_right(noted, builder.sequence, key=lambda one: one.sequence) - 1
         must(SHOWN, [*_unlike(builder, noted[at].sides, reader)])
+
+    def unseen(self, books: Books, reader: str) -> list[str]:
+        """Return where the books of a reader that thinks them whole are not what stands there now."""
+        whole = [book for book in books if book.state in {State.LIVE, State.STALE}]
+        nothing = [Shown(0, _EMPTY)]
+        return [
+            fault
+            for book in whole
+            for fault in _unlike(book, self._shown.get(book.instrument, nothing)[-1].sides, reader)
+        ]
 
 
 def _unlike(builder: BookBuilder, sides: tuple[Queue, Queue], reader: str) -> Iterator[str]:

@@ -11,7 +11,8 @@ from exchange.client.answers import Fill, Order
 from exchange.client.errors import OrderRejected
 from exchange.client.fillbook import FillBook, Gap
 from exchange.engine import Engine
-from exchange.protocol.messages import Balance
+from exchange.protocol.acts import Act
+from exchange.protocol.messages import Balance, Decided
 from exchange.server.audit import open_lots_of
 from matching.layout import HALVES, KEY_NONE, Book
 from matching.vocabulary import NO_SLOT, Phase, Side
@@ -147,9 +148,9 @@ def member_broken(
     """Return where a member believes otherwise than it is, when all is calm and it has asked for all.
 
     Its open orders are those of the engine, and so is what it has, unless something has happened since it
-    asked. Given the chronicle, whatever it knows of its orders is what
-    became of them, and what it `heard` of its fills is all of them, once each, but for the gaps that it was
-    told of.
+    asked. Given the chronicle, whatever it knows of its orders is what became of them, each act that it was
+    told is done stands there as its own, and what it `heard` of its fills is all of them, once each, but for
+    the gaps that it was told of.
     """
     member = engine.registry.member_numbers[name]
     faults = [*_open_orders_unlike(beliefs, engine, member), *_account_unlike(beliefs, engine, member)]
@@ -159,6 +160,9 @@ def member_broken(
         faults += _order_unlike(order, chronicle, member)
     for client_id, outcome in beliefs.placed.items():
         faults += _outcome_unlike(client_id, outcome, chronicle, member)
+    for act, answer in beliefs.acts:
+        if isinstance(answer, Decided):
+            faults += _act_unlike(act, answer, chronicle, name)
     if heard is not None:
         faults += _fills_unlike(heard, chronicle, member)
     return faults
@@ -231,6 +235,13 @@ def _outcome_unlike(
         named = chronicle.lives.names.get((member, client_id.rstrip(b"\0")))
         if named is not None and named.order:
             yield f"id {client_id!r}: it was refused ({outcome.code}), and is order {named.order}"
+
+
+def _act_unlike(act: Act, answer: Decided, chronicle: Chronicle, name: str) -> Iterator[str]:
+    """Yield how what was done under the sequence that a member was answered is not what it had decided."""
+    done = chronicle.acts.get(answer.sequence)
+    if done is None or (done.who, done.act) != (name, act):
+        yield f"{act}: it was told that this is done at {answer.sequence}, and there is {done}"
 
 
 def _fills_unlike(heard: FillBook, chronicle: Chronicle, member: int) -> Iterator[str]:

@@ -263,6 +263,7 @@ class World:
         if not part.is_up:
             return
         part.die()
+        self._turns.discard(part.name)
         if part is self.venue:
             self.network.cut_all()
         self.at(self.now + after_ns, partial(self.start, part))

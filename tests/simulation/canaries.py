@@ -12,8 +12,9 @@ import pytest
 from exchange.engine import Engine, Outcome
 from exchange.memory import key_of_id, unmark
 from exchange.protocol.acts import SignedAct, encode_acts
+from exchange.protocol.messages import Decided
+from exchange.server import gateway, snapshots
 from exchange.server import journal as journal_module
-from exchange.server import snapshots
 from exchange.server.feeding import Teller
 from exchange.server.journal import Frame, Journal
 from exchange.server.reportlog import ReportLog
@@ -260,6 +261,17 @@ def fill_untold(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ReportLog, "since", since)
 
 
+def answered_for_another(patch: pytest.MonkeyPatch) -> None:
+    """Who has an act done is answered with the sequence of what was done before it."""
+    last = [0]
+
+    def decided(request: int, sequence: int, orders_cancelled: int = 0) -> Decided:
+        before, last[0] = last[0], sequence
+        return Decided(request, before or sequence, orders_cancelled)
+
+    patch.setattr(gateway, "Decided", decided)
+
+
 # --- followers -----------------------------------------------------------------------------------
 
 
@@ -304,6 +316,7 @@ CANARIES = (
     Canary("two orders are swapped", orders_swapped, (PRIORITY,), 3),
     Canary("an id is forgotten too early", id_forgotten, (ONE_ID,), 5),
     Canary("a fill is not told again", fill_untold, ("believes otherwise",), 8),
+    Canary("an answer to another's act", answered_for_another, ("it was told that this is done",), 1),
     Canary("the feed drops a change", feed_drops, ("readers see the book",), 3),
     Canary("a frame is settled twice", settled_twice, ("was added before",), 3, ("kill",)),
 )

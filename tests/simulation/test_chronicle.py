@@ -365,11 +365,14 @@ def test_a_reader_s_book_is_held_against_the_one_that_was(played: Played, *, ord
     books.take(read(answer), 1)
     played.chronicle.shown(books, instrument)
     played.chronicle.shown(books, instrument + 1)  # it is not followed
+    assert played.chronicle.unseen(books, "a reader") == []
     sides = played.chronicle._shown[instrument][-1].sides
     side = sides[0] or sides[1]
     side[0] = (*side[0][:2], side[0][2] + 1)
     with pytest.raises(LawBroken, match="a reader, instrument"):
         played.chronicle.shown(books, instrument)
+    (fault,) = played.chronicle.unseen(books, "Ann's reader")
+    assert fault.startswith(f"Ann's reader, instrument {instrument} at sequence")
 
 
 def test_a_store_is_held_against_its_replica_and_against_another(batches: list[Batch]) -> None:

@@ -19,7 +19,7 @@ from exchange.simulation.chronicle import Chronicle
 from exchange.simulation.faulty_disk import Crashed, FaultyDisk
 from exchange.simulation.laws import LawBroken
 from exchange.simulation.parts import JOURNAL
-from exchange.simulation.plan import DEED, FAULTS, drawn, numbers_of, words_of
+from exchange.simulation.plan import DEED, FAULTS, SECOND_NS, drawn, numbers_of, words_of
 from exchange.simulation.shapes import WANTED, WANTED_UNDER_FIRE
 from exchange.simulation.shrinking import shrunk, sort_of
 from exchange.simulation.world import Result, World
@@ -211,8 +211,24 @@ def test_a_call_fails_once_and_a_process_dies_once():
     assert disk.read(handle, 3, 0) == b"zbc"
 
 
+def calm_plan(deeds):
+    plan = drawn(8, deeds=deeds)
+    return plan.keeping({item.number for item in plan.items if item.kind == DEED})
+
+
+def test_who_dies_while_paused_is_not_paused_when_it_comes_back():
+    world = World(calm_plan(deeds=1))
+    world._begin()
+    world._tick()
+    world.until(world.now + SECOND_NS)
+    settlement = world.settlement
+    settlement.paused_until = world.now + 3600 * SECOND_NS
+    world.wake(settlement)
+    world.die(settlement)
+    world.until(world.now + 60 * SECOND_NS)
+    assert settlement.follower.engine.sequence == world.venue.engine.sequence > 0
+
+
 def test_a_world_without_faults_ends_in_peace():
-    plan = drawn(8, deeds=40)
-    calm = plan.keeping({item.number for item in plan.items if item.kind == DEED})
-    result = World(calm).run()
+    result = World(calm_plan(deeds=40)).run()
     assert (result.failure, result.faults) == ("", Counter())
