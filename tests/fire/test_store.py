@@ -11,6 +11,7 @@ from exchange.config import Settings, SettlementSettings
 from exchange.server.supervisor import SETTLEMENT
 from exchange.server.warm import warm_up
 from tests.fire.rounds import LINES_A_ROUND, World
+from tests.waiting import PATIENCE_SECONDS
 
 BLOCK_BYTES = 256 << 10
 """What DuckDB reads and checks at once."""
@@ -80,7 +81,7 @@ def test_a_store_of_little_memory_settles_all_the_same(tmp_path):
         question = "select count(distinct i) from range(10_000_000) t(i)"  # half a gigabyte; 1 GB is enough
         auditor = connect_sync(world.folder.profile("AUDITOR"))
         with auditor, pytest.raises(RequestRefused, match="memory"):
-            auditor.history.sql(question)
+            auditor.history.sql(question, timeout=PATIENCE_SECONDS)
         world.finish()
         assert world.differences() == []
     finally:
