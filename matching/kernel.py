@@ -94,8 +94,14 @@ def _compiled(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, 
     entry = _dispatcher(function, options, CACHE)
     # What only kernels call needs no door from Python, into which all of it would be inlined once more: with
     # the doors for C left out, too, all kernels compile in 180 s of a core, which took 263 beside it.
-    inner = _dispatcher(function, {**options, "no_cpython_wrapper": True}, CACHE / "inner")
-    entry.get_call_template, entry.get_overload = inner.get_call_template, inner.get_overload
+    # It is made when a caller is compiled: made at once, all of them cost each process 80 ms.
+
+    @functools.cache
+    def inner() -> Any:  # noqa: ANN401  Numba's own
+        return _dispatcher(function, {**options, "no_cpython_wrapper": True}, CACHE / "inner")
+
+    entry.get_call_template = lambda args, kws: inner().get_call_template(args, kws)
+    entry.get_overload = lambda signature: inner().get_overload(signature)
     return cast(Callable[P, R], entry)
 
 
