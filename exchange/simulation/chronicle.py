@@ -242,19 +242,20 @@ class Chronicle:
         if builder.sequence > self.sequence:
             what = f"{reader} has instrument {instrument} as of {builder.sequence}, noted is {self.sequence}"
             raise LawBroken(SYNCED_FIRST, what)
-        noted = self._shown.get(instrument, [Shown(0, _EMPTY)])
+        noted = self._noted(instrument)
         at = bisect_right(noted, builder.sequence, key=lambda one: one.sequence) - 1
         must(SHOWN, [*_unlike(builder, noted[at].sides, reader)])
 
     def unseen(self, books: Books, reader: str) -> list[str]:
         """Return where the books of a reader that thinks them whole are not what stands there now."""
         whole = [book for book in books if book.state in {State.LIVE, State.STALE}]
-        nothing = [Shown(0, _EMPTY)]
         return [
-            fault
-            for book in whole
-            for fault in _unlike(book, self._shown.get(book.instrument, nothing)[-1].sides, reader)
+            fault for book in whole for fault in _unlike(book, self._noted(book.instrument)[-1].sides, reader)
         ]
+
+    def _noted(self, instrument: int) -> list[Shown]:
+        """Return what an instrument's book has shown, the latest last."""
+        return self._shown.get(instrument, [Shown(0, _EMPTY)])
 
 
 def _unlike(builder: BookBuilder, sides: tuple[Queue, Queue], reader: str) -> Iterator[str]:
