@@ -19,6 +19,7 @@ from exchange.protocol.acts import (
     SetFees,
     SetLimits,
 )
+from exchange.protocol.curve import is_key
 from exchange.registry import CALENDAR, KEYS_PER_MEMBER, REGIONS_MAX, SESSIONS
 from exchange.reversal_decisions import ReversalDecision
 from matching.layout import grown
@@ -31,9 +32,6 @@ from settlement.terms import AMOUNT_MAX
 MemberAct = (
     SetFees | Admit | RegisterKey | RevokeKey | BlockMember | SetLimits | Guard | CancelOrders | KeepIds
 )
-
-_PUBLIC_KEY_CHARACTERS = 40
-_Z85 = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#")
 
 IDS_MOST = 2**20
 """Most client ids of a member that may be remembered: 128 MiB."""
@@ -161,8 +159,7 @@ class MemberDecision(ReversalDecision):
         number = registry.member_numbers.get(act.member, HOUSE)
         if number == HOUSE:
             return self.refuse(RejectReason.UNKNOWN_MEMBER, act.member)
-        is_key = len(act.public_key) == _PUBLIC_KEY_CHARACTERS and set(act.public_key) <= _Z85
-        if not is_key or act.public_key in registry.keys:
+        if not is_key(act.public_key) or act.public_key in registry.keys:
             return self.refuse(RejectReason.KEY_INVALID, act.public_key)
         is_own = self.signed.who == act.member
         if registry.members[number].role == "operator" and not is_own and not self.is_approved():

@@ -25,6 +25,7 @@ from pathlib import Path
 import msgspec
 
 from exchange.client.errors import ProfileError
+from exchange.protocol.curve import is_key
 
 VENUE_VARIABLE = "BOURSE_VENUE"
 """The environment variable that names a venue's data folder."""
@@ -37,7 +38,6 @@ PROFILES_NAMED_MAX = 6
 
 SECRET_MODE = 0o600
 
-_KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}", re.ASCII)
 _ENDPOINT = re.compile(r"tcp://[!-~]+:\d{1,5}", re.ASCII)
 _KEYS = ("public_key", "secret_key", "server_key")
 
@@ -68,7 +68,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.member.isprintable() or not self.member:
             return f"member {self.member!r} is no name; write the member's name"
         for name in _KEYS:
-            if not _KEY.fullmatch(getattr(self, name)):
+            if not is_key(getattr(self, name)):
                 return f"{name} is no CURVE key; write its 40 characters of Z85"
         for name in Endpoints.__struct_fields__:
             endpoint = getattr(self.endpoints, name)

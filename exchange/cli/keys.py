@@ -39,12 +39,10 @@ from exchange.profiles import (
     write_profile,
 )
 from exchange.protocol.acts import Propose, RegisterKey, RevokeKey
+from exchange.protocol.curve import is_key
 from exchange.protocol.messages import KeyHolder
 
 OPERATOR = "operator"
-
-_DASHED_KEY = re.compile(r"-(?!-why=)[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{39}")
-"""A public key (40 characters of Z85) that begins as an option does."""
 
 NAMES_TRIED_MAX = 1_000
 """Most names that are tried for a new profile's file."""
@@ -240,7 +238,7 @@ class _OfPublicKey(click.Command):
         """Read the arguments, such keys behind all options."""
         if "--" in args:
             return super().parse_args(ctx, args)
-        keys = list(filter(_DASHED_KEY.fullmatch, args))
+        keys = [one for one in args if one.startswith("-") and not one.startswith("--why=") and is_key(one)]
         return super().parse_args(ctx, [*(one for one in args if one not in keys), "--", *keys])
 
 
